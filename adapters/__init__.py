@@ -1,0 +1,1 @@
+"""Everyone Easel speaks with: chat platforms on one side, image backends on the other."""

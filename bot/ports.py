@@ -1,0 +1,165 @@
+"""The three seams where a wire begins that a test cannot run: a visible message, a chat platform, an image API."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from bot.cards import Card
+from bot.images import Capabilities, ImageRequest, Missing, Picture
+from bot.pacing import Usual
+
+if TYPE_CHECKING:
+    from bot.easel import Easel
+
+
+class DeliveryFailed(Exception):
+    """A card could not be shown now. `gone` when it never can be: message, channel and direct message are closed.
+
+    `reason` is a few plain words for the log, without any upstream body.
+    """
+
+    def __init__(self, reason: str, *, gone: bool = False, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.gone = gone
+        self.retry_after = retry_after
+
+
+@runtime_checkable
+class Reply(Protocol):
+    """One visible message that grows.
+
+    Guarantees: at most one edit is in flight; the newest card wins; after `close` nothing is shown any more; a
+    repeated `close` with the same card leaves one visible message.
+    """
+
+    @property
+    def address(self) -> str:
+        """Text that `Platform.reopen` understands, in this process and after a restart."""
+
+    async def show(self, card: Card) -> None:
+        """Show progress. Never raises for a lost edit; may skip it when a newer one or the end is on its way."""
+
+    async def close(self, card: Card) -> str:
+        """Show the end. Returns the final address, cleared of every token. Raises DeliveryFailed."""
+
+    async def whisper(self, card: Card) -> None:
+        """Tell the requester alone, if that is still possible. Never raises for a lost message."""
+
+
+@runtime_checkable
+class Platform(Protocol):
+    """A chat platform. Made by `adapters.<name>.connect(settings)`."""
+
+    name: str
+
+    async def login(self) -> None:
+        """Make REST ready, so that `reopen` and delivery work. Raises OperatorMustAct for a refused token."""
+
+    async def serve(self, easel: Easel) -> None:
+        """Receive commands until `close` is called."""
+
+    def reopen(self, address: str) -> Reply: ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether commands arrive now."""
+
+    async def stop_taking(self) -> None:
+        """Accept no new command; replies still work."""
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """An accepted, paid submit. `id` is the API's own."""
+
+    id: str
+    submitted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request whose sources lie at the API: `image` and `mask` are addresses there. Nothing is paid yet."""
+
+    request: ImageRequest
+    image: str | None = None
+    mask: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something changed at the API. `fraction` (0..1) only where `capabilities.percent`."""
+
+    state: str
+    fraction: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What `watch` ends with: pictures on our disk. `seconds` is the API's inference time, 0 if it told none."""
+
+    pictures: tuple[Picture, ...]
+    missing: tuple[Missing, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One prediction in the account's listing. `request_matches` is None where the listing carries no inputs."""
+
+    ticket: Ticket
+    request_matches: bool | None
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """An image API. Made by `adapters.<name>.connect(settings)`; opened with `async with`."""
+
+    capabilities: Capabilities
+
+    async def __aenter__(self) -> Backend: ...
+
+    async def __aexit__(self, *exc: object) -> None: ...
+
+    async def price(self, request: ImageRequest) -> float:
+        """US$ for the whole request, from the API, remembered for an hour. Raises TryAgain or OperatorMustAct."""
+
+    async def balance(self) -> float:
+        """US$ left in the account. Raises TryAgain or OperatorMustAct."""
+
+    async def prepare(self, request: ImageRequest, sources: Mapping[str, bytes]) -> Prepared:
+        """Upload the sources (by the names that the request uses). Free, repeatable. Raises any EaselError."""
+
+    def turn(self, pictures: int) -> AbstractAsyncContextManager[None]:
+        """Wait for a submit lane and for the account's pictures per minute; hold the lane inside."""
+
+    async def submit(self, prepared: Prepared) -> Ticket:
+        """POST at most once, inside a `turn`.
+
+        Raises RateLimited or Unreachable when it surely was not accepted and may be tried again, PersonCanAct or
+        OperatorMustAct when it was refused, Ambiguous when nobody can know.
+        """
+
+    def watch(
+        self, ticket: Ticket, request: ImageRequest, into: Path, usual: Usual | None
+    ) -> AsyncIterator[Step | Rendered]:
+        """Follow until the end: any number of steps, then one Rendered, whose files are `into`-1.png, `into`-2.jpg, … .
+
+        `usual` is what such jobs took lately, and says when to look.
+
+        A pure read: it may be repeated at any time, also in another process. Raises Moderated, MediaUnreachable,
+        GaveUp, OperatorMustAct; TryAgain only after its own deadline.
+        """
+
+    async def sightings(self, prepared: Prepared, since: datetime) -> list[Sighting]:
+        """The account's predictions of this model since then, newest first. Raises TryAgain or OperatorMustAct."""
+
+    async def cancel(self, ticket: Ticket) -> bool:
+        """Stop it before it costs, where `capabilities.real_cancel`; else return False."""

@@ -1,0 +1,1 @@
+"""What people can ask, described once for every platform."""
