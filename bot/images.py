@@ -152,7 +152,8 @@ class Capabilities:
 
 def _within(name: str, value: float, allowed: Range) -> None:
     if value not in allowed:
-        raise BadRequest(f"{name} is {value:g}; it goes from {allowed.low:g} to {allowed.high:g}.", field=name)
+        # .15g: a plain :g would say 1e+10 for the largest seed
+        raise BadRequest(f"{name} is {value:.15g}; it goes from {allowed.low:.15g} to {allowed.high:.15g}.", field=name)
 
 
 class Flag(enum.StrEnum):

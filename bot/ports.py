@@ -42,6 +42,14 @@ class Reply(Protocol):
     def address(self) -> str:
         """Text that `Platform.reopen` understands, in this process and after a restart."""
 
+    @property
+    def key(self) -> str:
+        """The message's identity without any token, e.g. `discord:CHANNEL:MESSAGE`."""
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the message can't be changed any more; None when it always can."""
+
     async def show(self, card: Card) -> None:
         """Show progress. Never raises for a lost edit; may skip it when a newer one or the end is on its way."""
 
@@ -103,11 +111,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What `watch` ends with: pictures on our disk. `seconds` is the API's inference time, 0 if it told none."""
+    """What `watch` ends with: pictures on our disk. `seconds` is the API's inference time, 0 if it told none.
+
+    `took` is the best guess of the seconds from the submit to the end, for `Durations.learn`: what we saw would be
+    late by half a look each time, and looks planned on late ends drift ever later.
+    """
 
     pictures: tuple[Picture, ...]
     missing: tuple[Missing, ...]
     seconds: float
+    took: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +136,14 @@ class Backend(Protocol):
     """An image API. Made by `adapters.<name>.connect(settings)`; opened with `async with`."""
 
     capabilities: Capabilities
+
+    @property
+    def pictures_at_once(self) -> int:
+        """How many pictures the account draws at the same time."""
+
+    @property
+    def exclusive_key(self) -> bool:
+        """Whether nobody but us uses the account: an unexplained prediction is then ours."""
 
     async def __aenter__(self) -> Backend: ...
 

@@ -1,0 +1,80 @@
+"""What the last 24 hours cost, in memory: limits are decided before anything that waits."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from bot.ledger import DAY, Entry, State
+
+
+@dataclass(slots=True)
+class _Line:
+    person: str
+    pictures: int
+    price: float
+    at: float
+
+
+class Accounts:
+    """Charges by job. A job is reserved when it is accepted, and given back when no picture comes of it.
+
+    The ledger is the truth; this is its shadow, refilled from it at the start.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """`clock` tells seconds since 1970."""
+        self._clock = clock
+        self._lines: dict[str, _Line] = {}
+        self._pictures: defaultdict[str, int] = defaultdict(int)
+        self._dollars = 0.0
+
+    def refill(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            pictures = 0 if entry.state is State.UNCERTAIN else entry.pictures
+            self.charge(entry.job_id, entry.person, pictures, entry.price, at=entry.charged_at)
+
+    def charge(self, job_id: str, person: str, pictures: int, price: float, *, at: float | None = None) -> None:
+        """A repeated charge of one job replaces the first: it happens once."""
+        self.give_back(job_id)
+        self._lines[job_id] = _Line(person, pictures, price, self._clock() if at is None else at)
+        self._pictures[person] += pictures
+        self._dollars += price
+
+    def give_back(self, job_id: str) -> None:
+        line = self._lines.pop(job_id, None)
+        if line is not None:
+            self._pictures[line.person] -= line.pictures
+            if not self._pictures[line.person]:
+                del self._pictures[line.person]
+            self._dollars -= line.price
+
+    def knows(self, job_id: str) -> bool:
+        return job_id in self._lines
+
+    def forgive(self, job_id: str) -> None:
+        """Nobody knows whether it was paid: the person is not charged, the budget is."""
+        line = self._lines.get(job_id)
+        if line is not None:
+            self._pictures[line.person] -= line.pictures
+            line.pictures = 0
+
+    def pictures(self, person: str) -> int:
+        """Charged to this person in the last 24 hours."""
+        self._forget()
+        return self._pictures.get(person, 0)
+
+    @property
+    def dollars(self) -> float:
+        """Charged to everyone in the last 24 hours."""
+        self._forget()
+        return max(0.0, self._dollars)
+
+    def _forget(self) -> None:
+        oldest = self._clock() - DAY
+        while self._lines:
+            job_id, line = next(iter(self._lines.items()))
+            if line.at > oldest:
+                return
+            self.give_back(job_id)

@@ -1,0 +1,256 @@
+"""The composition root: opens everything by name, goes on with what a crash left, serves, and drains on SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import signal
+import time
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Any, Protocol, cast
+
+import structlog
+
+from bot.accounts import Accounts
+from bot.alerts import Alerts
+from bot.announcer import Announcer
+from bot.brake import Brake
+from bot.easel import Easel
+from bot.errors import BadSettings
+from bot.gate import Gate
+from bot.guard import Limits, Policy
+from bot.health import Check, Health
+from bot.intake import Intake
+from bot.ledger import Ledger
+from bot.library import Library
+from bot.life import Life
+from bot.pacing import Durations
+from bot.pictures import Gallery
+from bot.ports import Backend, Platform
+from bot.pricing import Pricing
+from bot.settings import Settings
+from bot.store import Database, Record, Store
+from bot.store.migrate import upgrade
+from bot.workflow import Engine
+
+log = structlog.get_logger()
+
+EXECUTOR = "easel-0"
+"""This process among its peers; a fixed name, so that a restart goes on with its own work."""
+SWEEP_EVERY = 3600.0
+PRICE_EVERY = 3600.0
+SETTLE = 4.0
+"""Seconds that a stop waits for submits under way: their answers are worth money."""
+WORKFLOWS_KEPT = timedelta(days=1)
+
+
+class Adapter(Protocol):
+    """What every module under `adapters/` offers: it reads its own settings."""
+
+    def connect(self) -> object: ...
+
+
+def backend_of(settings: Settings) -> Backend:
+    return cast(Backend, _adapter(settings.backend).connect())
+
+
+def platform_of(name: str) -> Platform:
+    return cast(Platform, _adapter(name).connect())
+
+
+def _adapter(name: str) -> Adapter:
+    try:
+        return cast(Adapter, importlib.import_module(f"adapters.{name}"))
+    except ModuleNotFoundError as error:
+        if error.name != f"adapters.{name}":
+            raise
+        raise BadSettings(f"There is no adapter called “{name}”; look at EASEL_PLATFORMS and EASEL_BACKEND.") from None
+
+
+@asynccontextmanager
+async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platform]) -> AsyncIterator[Easel]:
+    """Easel at work, until the block ends: what runs then is left to the next start.
+
+    The order matters: recovered work begins inside `launch`, and needs store, backend and the platforms' REST.
+    """
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database)
+        stack.callback(database.close)
+        await asyncio.to_thread(upgrade, database)
+        gallery = Gallery(settings.data_dir)
+        store, ledger = Store(database, gallery.pictures), Ledger(database, EXECUTOR)
+        await stack.enter_async_context(backend)
+        alerts = Alerts(settings.alert_url.get_secret_value())
+        stack.push_async_callback(alerts.close)
+        life = Life(
+            store=store,
+            ledger=ledger,
+            accounts=Accounts(time.time),
+            backend=backend,
+            gallery=gallery,
+            policy=Policy(settings.nsfw, settings.unknown_nsfw),
+            limits=limits_of(settings),
+            pricing=Pricing(backend, store),
+            durations=Durations(),
+            brake=Brake(backend, alerts),
+            alerts=alerts,
+            platforms={platform.name: platform for platform in platforms},
+            embed_parameters=settings.embed_parameters,
+        )
+        engine, intake = _engine(settings, life, backend)
+        life.announcer = await stack.enter_async_context(Announcer(intake.place, life.late))
+        await _remember(life)
+        for platform in platforms:
+            stack.push_async_callback(platform.close)
+            await platform.login()
+        left = await store.open()
+        _take_back(intake, life, left)
+        engine.launch()
+        stack.push_async_callback(engine.close)
+        stack.push_async_callback(life.settle, SETTLE)
+        stack.push_async_callback(intake.close)
+        await _mend(intake, engine, left)
+        intake.pump()
+        async with background(life.brake.watch(), _refresh(life), _sweep(settings, gallery, engine)):
+            yield Easel(
+                settings=settings,
+                capabilities=backend.capabilities,
+                library=Library.load(settings.lora_file),
+                intake=intake,
+                store=store,
+                gallery=gallery,
+                policy=life.policy,
+            )
+
+
+def _engine(settings: Settings, life: Life, backend: Backend) -> tuple[Engine, Intake]:
+    def over(job_id: str) -> None:
+        intake.over(job_id)
+
+    engine = Engine(life, settings.engine_database, EXECUTOR, over)
+    at_once = backend.pictures_at_once
+    intake = Intake(
+        life,
+        gate=Gate(settings.limit_per_person, at_once),
+        limits=life.limits,
+        at_once=at_once,
+        run=engine.start,
+        redeliver=engine.start_redelivery,
+    )
+    return engine, intake
+
+
+def limits_of(settings: Settings) -> Limits:
+    return Limits(settings.limit_per_person, settings.queue_per_person, settings.limit_per_day, settings.budget_per_day)
+
+
+async def _remember(life: Life) -> None:
+    """Fill what is decided from memory."""
+    await life.pricing.remember()
+    life.accounts.refill(await life.ledger.counted())
+    for kind, seconds in await life.store.durations():
+        life.durations.learn(kind, seconds)
+
+
+def _take_back(intake: Intake, life: Life, left: Sequence[Record]) -> None:
+    """Everything that was open when we stopped, with its visible message."""
+    for record in left:
+        platform = life.platforms.get(record.job.place.platform)
+        reply = platform.reopen(record.job.address) if platform and record.job.address else None
+        intake.resume(record, reply, inside=record.state == "running")
+    if left:
+        log.info("resuming", jobs=len(left))
+
+
+async def _mend(intake: Intake, engine: Engine, left: Sequence[Record]) -> None:
+    """What a crash left between two lines: jobs that are marked as running and that the engine does not run."""
+    under_way = await engine.under_way()
+    for record in left:
+        if record.state != "running" or record.job.id in under_way:
+            continue
+        if await engine.known(record.job.id):  # its run is over, its answer is not out
+            intake.over(record.job.id)
+            await engine.start_redelivery(record.job.id)
+        else:
+            intake.requeue(record.job)
+
+
+async def _refresh(life: Life) -> None:
+    while True:
+        await life.pricing.refresh()
+        await asyncio.sleep(PRICE_EVERY)
+
+
+async def _sweep(settings: Settings, gallery: Gallery, engine: Engine) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_EVERY)
+        try:
+            files = await gallery.sweep(days=settings.pictures_days, most_bytes=settings.pictures_max_gb * 1e9)
+            workflows = await engine.sweep(WORKFLOWS_KEPT)
+            log.info("swept", files=files, workflows=workflows)
+        except Exception:  # tried again in an hour
+            log.exception("sweep failed")
+
+
+@asynccontextmanager
+async def background(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run these beside the block, and cancel them at its end."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def serve(settings: Settings, names: Sequence[str]) -> None:
+    """Run the bot on these platforms until SIGTERM or SIGINT; a second signal ends it at once."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, _asked_to_stop, stop)
+    platforms = [platform_of(name) for name in names]
+    serving: set[asyncio.Task[None]] = set()
+    async with opened(settings, backend_of(settings), platforms) as easel:
+        checks = {platform.name: _readiness(platform) for platform in platforms}
+        async with Health(settings.http_host, settings.http_port, {"database": _alive(easel), **checks}) as health:
+            log.info("started", platforms=",".join(names), http=f"http://{settings.http_host}:{health.port}")
+            serving = {asyncio.create_task(platform.serve(easel)) for platform in platforms}
+            await _first(stop, serving)
+            log.info("stopping")
+            for platform in platforms:
+                await platform.stop_taking()
+    await asyncio.gather(*serving, return_exceptions=True)
+    log.info("stopped")
+
+
+async def _first(stop: asyncio.Event, serving: set[asyncio.Task[None]]) -> None:
+    """Wait until we are asked to stop. A platform that can't serve any more ends us, with its reason."""
+    stopping = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait({stopping, *serving}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    for task in done & serving:
+        task.result()
+
+
+def _asked_to_stop(stop: asyncio.Event) -> None:
+    if stop.is_set():
+        raise KeyboardInterrupt
+    stop.set()
+
+
+def _readiness(platform: Platform) -> Check:
+    async def ready() -> bool:
+        return platform.ready
+
+    return ready
+
+
+def _alive(easel: Easel) -> Check:
+    async def alive() -> bool:
+        await easel.store.fact("alive")
+        return True
+
+    return alive

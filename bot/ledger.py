@@ -1,0 +1,189 @@
+"""Money: the intent is on disk before a paid POST, and a crash is reconciled, never guessed.
+
+    intended → posting → submitted
+        ↑_________|          an answer that proves the refusal (429, a connection never opened)
+    any → returned           no picture came of it: nothing is counted
+    posting → uncertain      nobody can know: the person is told and not charged; the budget is, to be safe
+
+Every arrow is a compare-and-set, so a POST is made by exactly one process, once. The rows stay for good.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from bot.jobs import Job
+from bot.ports import Sighting, Ticket
+from bot.store import Database, insert
+from bot.store.tables import jobs, ledger
+
+DAY = 24 * 3600.0
+
+
+class State(enum.StrEnum):
+    INTENDED = "intended"
+    POSTING = "posting"
+    SUBMITTED = "submitted"
+    RETURNED = "returned"
+    UNCERTAIN = "uncertain"
+
+
+COUNTED = (State.INTENDED, State.POSTING, State.SUBMITTED, State.UNCERTAIN)
+"""What counts against the budget. All but the uncertain count against the person, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One job's line. `pictures` and `price` (US$) are what it is charged; `posted_at` is when the POST began."""
+
+    job_id: str
+    person: str
+    state: State
+    pictures: int
+    price: float
+    charged_at: float
+    posted_at: datetime | None
+    ticket: Ticket | None
+
+
+class Ledger:
+    def __init__(self, database: Database, owner: str) -> None:
+        """`owner` names this process, so that an operator can tell who made a POST."""
+        self._database = database
+        self._owner = owner
+
+    async def intend(self, job: Job, price: float) -> Entry:
+        """Write down what will be paid, once; a repeated call returns the line as it stands."""
+        row = {
+            "job_id": job.id,
+            "person": job.requester.key,
+            "state": State.INTENDED.value,
+            "pictures": job.request.count,
+            "price": price,
+            "charged_at": _now(),
+        }
+        statement = insert(self._database, ledger).values(**row).on_conflict_do_nothing(index_elements=["job_id"])
+
+        def work(connection: sa.Connection) -> Entry:
+            connection.execute(statement)
+            return _entry(connection.execute(sa.select(ledger).where(ledger.c.job_id == job.id)).mappings().one())
+
+        return await self._database.write(work)
+
+    async def begin_post(self, job_id: str) -> bool:
+        """Take the one right to POST this job. False if it was taken before, or the job was cancelled."""
+        cancelled = sa.select(jobs.c.id).where(jobs.c.id == job_id, jobs.c.cancelled_at.is_not(None)).exists()
+        return await self._move(
+            job_id, State.INTENDED, State.POSTING, unless=cancelled, posted_at=_now(), owner=self._owner
+        )
+
+    async def refused(self, job_id: str) -> None:
+        """The answer proves that nothing was accepted: the POST may be tried again."""
+        await self._move(job_id, State.POSTING, State.INTENDED)
+
+    async def submitted(self, job_id: str, ticket: Ticket) -> bool:
+        """Write down the accepted prediction. False if another job already owns it."""
+        values = {"prediction_id": ticket.id, "submitted_at": ticket.submitted_at.timestamp()}
+        try:
+            return await self._move(job_id, State.POSTING, State.SUBMITTED, **values)
+        except sa.exc.IntegrityError:
+            return False
+
+    async def give_back(self, job_id: str) -> None:
+        """No picture came of it: the person's quota and the budget get it back."""
+        await self._set(job_id, State.RETURNED)
+
+    async def uncertain(self, job_id: str) -> bool:
+        return await self._move(job_id, State.POSTING, State.UNCERTAIN)
+
+    async def entry(self, job_id: str) -> Entry | None:
+        statement = sa.select(ledger).where(ledger.c.job_id == job_id)
+        row = await self._database.read(lambda connection: connection.execute(statement).mappings().first())
+        return _entry(row) if row else None
+
+    async def predictions(self, since: datetime) -> set[str]:
+        """Every prediction id that the ledger knows from then on."""
+        statement = sa.select(ledger.c.prediction_id).where(
+            ledger.c.prediction_id.is_not(None), ledger.c.charged_at >= since.timestamp() - DAY
+        )
+        found = await self._database.read(lambda connection: connection.execute(statement).scalars().all())
+        return {str(prediction) for prediction in found}
+
+    async def unresolved(self) -> list[str]:
+        """Jobs whose POST may be at the API without us knowing its prediction."""
+        statement = sa.select(ledger.c.job_id).where(ledger.c.state == State.POSTING.value)
+        found = await self._database.read(lambda connection: connection.execute(statement).scalars().all())
+        return list(found)
+
+    async def counted(self) -> list[Entry]:
+        """Every line of the last 24 hours that counts, oldest first."""
+        statement = (
+            sa.select(ledger)
+            .where(ledger.c.charged_at > _now() - DAY, ledger.c.state.in_([state.value for state in COUNTED]))
+            .order_by(ledger.c.charged_at)
+        )
+        found = await self._database.read(lambda connection: connection.execute(statement).mappings().all())
+        return [_entry(row) for row in found]
+
+    async def uncertain_jobs(self, since: float) -> int:
+        statement = (
+            sa.select(sa.func.count())
+            .select_from(ledger)
+            .where(ledger.c.state == State.UNCERTAIN.value, ledger.c.charged_at > since)
+        )
+        return await self._database.read(lambda connection: int(connection.execute(statement).scalar_one()))
+
+    async def _move(self, job_id: str, old: State, new: State, unless: Any = None, **values: Any) -> bool:
+        condition = (ledger.c.job_id == job_id) & (ledger.c.state == old.value)
+        if unless is not None:
+            condition &= ~unless
+        # RETURNING, never rowcount: it is -1 on some drivers, and truthy.
+        change = ledger.update().where(condition).values(state=new.value, **values).returning(ledger.c.job_id)
+        return await self._database.write(lambda connection: connection.execute(change).first() is not None)
+
+    async def _set(self, job_id: str, state: State) -> None:
+        change = ledger.update().where(ledger.c.job_id == job_id).values(state=state.value)
+        await self._database.write(lambda connection: connection.execute(change).close())
+
+
+def adoptable(
+    sightings: Iterable[Sighting], known: Collection[str], unresolved: Collection[str], *, exclusive: bool
+) -> list[Ticket]:
+    """Which predictions a job without an id may take as its own, the likeliest first.
+
+    Only what matches by inputs. Where the listing carries no inputs: the only unexplained prediction, if the key is
+    ours alone (`exclusive`) and this is the only job in doubt. A wrong guess would show one person's picture to another.
+    """
+    unexplained = [sighting for sighting in sightings if sighting.ticket.id not in known]
+    matching = [sighting.ticket for sighting in unexplained if sighting.request_matches]
+    if matching:
+        return sorted(matching, key=lambda ticket: ticket.submitted_at)
+    alone = len(unexplained) == 1 and unexplained[0].request_matches is None and len(unresolved) == 1
+    return [unexplained[0].ticket] if exclusive and alone else []
+
+
+def _entry(row: sa.RowMapping) -> Entry:
+    ticket = None
+    if row["prediction_id"]:
+        ticket = Ticket(row["prediction_id"], datetime.fromtimestamp(row["submitted_at"], UTC))
+    posted_at = datetime.fromtimestamp(row["posted_at"], UTC) if row["posted_at"] else None
+    return Entry(
+        row["job_id"],
+        row["person"],
+        State(row["state"]),
+        row["pictures"],
+        row["price"],
+        row["charged_at"],
+        posted_at,
+        ticket,
+    )
+
+
+def _now() -> float:
+    return datetime.now(UTC).timestamp()

@@ -1,0 +1,386 @@
+"""The life of a job, step by step: submit, follow, deliver.
+
+Each step may be entered again at any time, also in another process, after a crash at any line. What must happen once
+is guarded by a compare-and-set in the ledger or the store; everything else is a repeatable read, write or edit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from bot import cards, pictures
+from bot.accounts import Accounts
+from bot.alerts import Alerts
+from bot.announcer import Announcer
+from bot.brake import Brake
+from bot.cards import Shown
+from bot.errors import (
+    Ambiguous,
+    BudgetReached,
+    EaselError,
+    Expired,
+    OperatorMustAct,
+    RateLimited,
+    TryAgain,
+)
+from bot.guard import Limits, Policy, Showing
+from bot.images import Picture
+from bot.jobs import Cancelled, Failed, Finished, Job, Outcome, Uncertain
+from bot.ledger import Entry, Ledger, State, adoptable
+from bot.pacing import Durations, backoff, kind
+from bot.pictures import Gallery
+from bot.ports import Backend, DeliveryFailed, Platform, Prepared, Rendered, Reply, Ticket
+from bot.pricing import Pricing
+from bot.store import Record, Store
+
+log = structlog.get_logger()
+
+DELIVER_WITHIN = 10.0
+"""Seconds; a delivery that takes longer goes on elsewhere, so that the account's slot is free."""
+REDELIVER_FOR = 24 * 3600.0
+REFUSED_FOR = 600.0
+"""Seconds in which a submit that was surely refused (429, no connection) is tried again."""
+LOOK_FOR = 30.0
+"""Seconds in which a lost submit is looked for: the account's listing may lag."""
+
+
+@dataclass(slots=True)
+class Life:
+    store: Store
+    ledger: Ledger
+    accounts: Accounts
+    backend: Backend
+    gallery: Gallery
+    policy: Policy
+    limits: Limits
+    pricing: Pricing
+    durations: Durations
+    brake: Brake
+    alerts: Alerts
+    platforms: Mapping[str, Platform]
+    embed_parameters: bool
+    announcer: Announcer = field(init=False)
+    dice: random.Random = field(default_factory=random.Random)
+    look_for: float = LOOK_FOR
+    _posting: int = 0
+    _draining: bool = False
+    _redelivering: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
+
+    # ---- submit ----
+
+    async def submit(self, job_id: str) -> bool:
+        """Bring the job to the API, paid once. True when there is something to follow."""
+        record = await self.store.get(job_id)
+        if record.outcome is not None:
+            return False
+        job = record.job
+        entry = await self.ledger.intend(job, self.pricing.price(job.request))
+        self.accounts.charge(job.id, entry.person, entry.pictures, entry.price, at=entry.charged_at)
+        match entry.state:
+            case State.SUBMITTED:
+                return True
+            case State.POSTING:
+                return await self._reconcile(job, entry)
+            case State.INTENDED:
+                return await self._post(job)
+            case State.RETURNED | State.UNCERTAIN:
+                # A crash came between the ledger's last word and the store's.
+                lost = Failed("Interrupted", "This was interrupted before it was drawn. Nothing was charged.")
+                await self._end(job, Uncertain() if entry.state is State.UNCERTAIN else lost)
+                return False
+
+    async def _post(self, job: Job) -> bool:
+        until = time.monotonic() + REFUSED_FOR
+        attempt = 0
+        while True:
+            attempt += 1
+            await self.brake.wait()
+            try:
+                self.limits.check_budget(self.accounts.dollars, 0.0)
+                prepared = await self._prepare(job)
+                return await self._post_once(job, prepared)
+            except Ambiguous as error:
+                log.warning("submit lost, reconciling", job=job.id, detail=error.detail)
+                entry = await self.ledger.entry(job.id)
+                assert entry is not None
+                return await self._reconcile(job, entry)
+            except TryAgain as error:
+                if time.monotonic() > until:
+                    return await self._refuse(job, error)
+                wait = backoff(attempt, self.dice)
+                if isinstance(error, RateLimited) and error.retry_after is not None:
+                    wait = max(wait, min(error.retry_after, 120.0))
+                log.info("submit refused, trying again", job=job.id, error=type(error).__name__, seconds=round(wait, 1))
+                await asyncio.sleep(wait)
+            except EaselError as error:
+                return await self._refuse(job, error)
+
+    async def _prepare(self, job: Job) -> Prepared:
+        names = [name for name in (job.request.image, job.request.mask) if name]
+        sources = {name: await self.gallery.source(name) for name in names}
+        return await self.backend.prepare(job.request, sources)
+
+    async def _post_once(self, job: Job, prepared: Prepared) -> bool:
+        async with self.backend.turn(job.request.count):
+            self.brake.check()
+            if self._draining:
+                await asyncio.Event().wait()  # the next start goes on from here
+            self._posting += 1
+            try:
+                if await self.ledger.begin_post(job.id):
+                    return await self._paid(job, prepared)
+            finally:
+                self._posting -= 1
+        return await self._not_ours(job)
+
+    async def _paid(self, job: Job, prepared: Prepared) -> bool:
+        started = time.monotonic()
+        try:
+            ticket = await self.backend.submit(prepared)
+        except Ambiguous:
+            raise
+        except EaselError:
+            await self.ledger.refused(job.id)
+            raise
+        await self.ledger.submitted(job.id, ticket)
+        log.info("submitted", job=job.id, prediction=ticket.id, seconds=round(time.monotonic() - started, 3))
+        return True
+
+    async def _not_ours(self, job: Job) -> bool:
+        """The right to POST is gone: cancelled meanwhile, or taken by an earlier run of this step."""
+        entry = await self.ledger.entry(job.id)
+        assert entry is not None
+        if entry.state is State.INTENDED:
+            await self._give_back(job)
+            await self._end(job, Cancelled(paid=False))
+            return False
+        return await self._reconcile(job, entry) if entry.state is State.POSTING else entry.ticket is not None
+
+    async def _refuse(self, job: Job, error: EaselError) -> bool:
+        if isinstance(error, OperatorMustAct):
+            self._call_operator(error)
+        await self._give_back(job)
+        await self._end(job, Failed(type(error).__name__, str(error)), detail=error.detail)
+        return False
+
+    def _call_operator(self, error: OperatorMustAct) -> None:
+        if isinstance(error, BudgetReached):  # goes on by itself
+            self.alerts.raise_("BudgetReached", "the daily budget is spent; nothing is drawn until it frees up.")
+        else:
+            self.brake.pull(error)
+
+    async def _reconcile(self, job: Job, entry: Entry) -> bool:
+        """The fate of a POST is unknown: look for it in the account's listing, adopt only what surely is ours."""
+        self.announcer.checking(job.id)
+        since = (entry.posted_at or datetime.now(UTC)) - timedelta(seconds=60)
+        until = time.monotonic() + self.look_for
+        wait = 1.0
+        while True:
+            ticket = await self._find(job, since)
+            if ticket is not None:
+                log.info("submit found again", job=job.id, prediction=ticket.id)
+                return True
+            left = until - time.monotonic()
+            if left <= 0:
+                break
+            await asyncio.sleep(min(wait, left))
+            wait *= 2
+        if await self.ledger.uncertain(job.id):
+            self.accounts.forgive(job.id)
+            self.alerts.raise_("Uncertain", f"job {job.short} may have been paid for without a picture.")
+        await self._end(job, Uncertain())
+        return False
+
+    async def _find(self, job: Job, since: datetime) -> Ticket | None:
+        try:
+            sightings = await self.backend.sightings(Prepared(job.request), since)
+        except EaselError as error:
+            log.warning("listing not readable", job=job.id, error=type(error).__name__)
+            return None
+        known, unresolved = await self.ledger.predictions(since), await self.ledger.unresolved()
+        for ticket in adoptable(sightings, known, unresolved, exclusive=self.backend.exclusive_key):
+            if await self.ledger.submitted(job.id, ticket):
+                return ticket
+        return None
+
+    # ---- follow ----
+
+    async def follow(self, job_id: str) -> None:
+        """Watch until the end, keep the pictures, and write down how it ended."""
+        record, entry = await self.store.get(job_id), await self.ledger.entry(job_id)
+        if record.outcome is not None:
+            return
+        assert entry is not None
+        assert entry.ticket is not None
+        job, ticket = record.job, entry.ticket
+        usual = self.durations.usual(kind(job.request))
+        age = max(0.0, (datetime.now(UTC) - ticket.submitted_at).total_seconds())
+        self.announcer.generating(job_id, time.monotonic() - age, usual)
+        try:
+            rendered = await self._watch(job, ticket)
+        except EaselError as error:
+            await self._give_back(job)
+            await self._end(job, Failed(type(error).__name__, str(error)), detail=error.detail)
+        else:
+            await self._rendered(job, rendered, ticket, entry.price)
+
+    async def _watch(self, job: Job, ticket: Ticket) -> Rendered:
+        """Through a refused key and a full disk, which the operator mends: what was paid for is not given up."""
+        until = time.monotonic() + 24 * 3600
+        while True:
+            try:
+                usual = self.durations.usual(kind(job.request))
+                async for seen in self.backend.watch(ticket, job.request, self.gallery.place(job.id), usual):
+                    if isinstance(seen, Rendered):
+                        return seen
+                    log.debug("step", job=job.id, state=seen.state)
+                raise Expired("The API stopped answering for this picture.")
+            except (OperatorMustAct, OSError) as error:
+                if time.monotonic() > until:
+                    raise
+                self._troubled(error)
+                await asyncio.sleep(30)
+
+    def _troubled(self, error: OperatorMustAct | OSError) -> None:
+        if isinstance(error, OperatorMustAct):
+            self.brake.pull(error)
+        else:
+            self.alerts.raise_("Disk", "a finished picture can't be written to the disk; trying again.")
+            log.error("picture not written", errno=error.errno)
+
+    async def _rendered(self, job: Job, rendered: Rendered, ticket: Ticket, price: float) -> None:
+        seen = (datetime.now(UTC) - ticket.submitted_at).total_seconds()
+        took = rendered.seconds or seen
+        self.durations.learn(kind(job.request), took)
+        if self.embed_parameters and not job.private:
+            await self._describe(job, rendered.pictures)
+        held = {picture: self._showing(job, picture) is Showing.WITHHELD for picture in rendered.pictures}
+        cancelled = (await self.store.get(job.id)).cancelled
+        end: Outcome = Cancelled(paid=True) if cancelled else Finished(rendered.pictures, rendered.missing, took, price)
+        await self._end(job, end, seconds=took, held=held)
+
+    async def _describe(self, job: Job, found: tuple[Picture, ...]) -> None:
+        text = cards.infotext(job.request, self.backend.capabilities.model)
+        for picture in found:
+            if picture.media_type == "image/png":
+                await asyncio.to_thread(pictures.describe, picture.path, text)
+
+    # ---- deliver ----
+
+    async def deliver(self, job_id: str) -> bool:
+        """Show the one visible answer and close the job. False if it can't be shown now."""
+        record = await self.store.get(job_id)
+        if record.state == "closed":
+            await self.announcer.finish(job_id)
+            return True
+        if record.outcome is None:  # only after a fault of ours: nobody is left without an answer
+            await self._end(record.job, Failed("Internal", "Something went wrong on our side. Please try again."))
+            record = await self.store.get(job_id)
+        reply = await self.announcer.finish(job_id) or self._reopen(record.job)
+        if reply is None:
+            await self.store.closed(job_id, address="", public=False)
+            log.info("kept for history", job=job_id)
+            return True
+        return await self._close(record, reply)
+
+    async def _close(self, record: Record, reply: Reply) -> bool:
+        job = record.job
+        card = self._card(record)
+        try:
+            async with asyncio.timeout(DELIVER_WITHIN):
+                address = await reply.close(card)
+        except TimeoutError:
+            log.warning("delivery slow", job=job.id)
+            return False
+        except DeliveryFailed as failure:
+            log.warning("delivery failed", job=job.id, reason=failure.reason, gone=failure.gone)
+            if failure.gone:
+                await self.store.closed(job.id, address="", public=False)
+            return failure.gone
+        public = bool(card.pictures) and not job.private and job.place.community is not None
+        await self.store.closed(job.id, address=address, message_key=reply.key, public=public)
+        log.info("delivered", job=job.id, outcome=type(record.outcome).__name__, pictures=len(card.pictures))
+        if record.withheld and isinstance(record.outcome, Finished):
+            await reply.whisper(cards.withheld_word(job))
+        return True
+
+    async def redeliver(self, job_id: str) -> None:
+        """Try again until it is shown; after a day it stays in the history."""
+        until = time.monotonic() + REDELIVER_FOR
+        attempt = 0
+        while True:
+            async with self._redelivering:
+                if await self._deliver_or_log(job_id):
+                    return
+            attempt += 1
+            if time.monotonic() > until:
+                await self.store.closed(job_id, address="", public=False)
+                log.error("never delivered, kept for history", job=job_id)
+                return
+            await asyncio.sleep(backoff(attempt, self.dice, first=5.0, most=300.0))
+
+    async def _deliver_or_log(self, job_id: str) -> bool:
+        try:
+            return await self.deliver(job_id)
+        except Exception:
+            # A fault of ours must not end the only thing that still tries.
+            log.exception("delivery broken", job=job_id)
+            return False
+
+    async def late(self, job: Job, address: str) -> None:
+        """The message can't be changed any more: what comes is found in the history."""
+        await self.store.readdress(job.id, "")
+
+    def _card(self, record: Record) -> cards.Card:
+        job, model = record.job, self.backend.capabilities.model
+        assert record.outcome is not None
+        if not isinstance(record.outcome, Finished):
+            return cards.outcome(job, record.outcome, model=model)
+        held = [picture for picture in record.pictures if picture.index in record.withheld]
+        shown = [self._shown(job, picture) for picture in record.pictures if picture.index not in record.withheld]
+        return cards.outcome(job, record.outcome, model=model, shown=shown, withheld=held)
+
+    def _shown(self, job: Job, picture: Picture) -> Shown:
+        hidden = self._showing(job, picture) is not Showing.OPEN
+        alt = cards.alt_text(job, picture, hidden=hidden)
+        return Shown(picture.path, picture.index, hidden, alt, job.private)
+
+    def _showing(self, job: Job, picture: Picture) -> Showing:
+        return self.policy.shows(picture.flag, job.place, spoiler=job.spoiler)
+
+    def _reopen(self, job: Job) -> Reply | None:
+        platform = self.platforms.get(job.place.platform)
+        return platform.reopen(job.address) if platform and job.address else None
+
+    # ---- both ----
+
+    async def _end(
+        self,
+        job: Job,
+        outcome: Outcome,
+        *,
+        seconds: float = 0.0,
+        held: Mapping[Picture, bool] | None = None,
+        detail: str = "",
+    ) -> None:
+        await self.store.ended(job.id, outcome, seconds, held or {})
+        what = {"kind": outcome.kind} if isinstance(outcome, Failed) else {}
+        log.info("ended", job=job.id, outcome=type(outcome).__name__, **what, **({"detail": detail} if detail else {}))
+
+    async def _give_back(self, job: Job) -> None:
+        await self.ledger.give_back(job.id)
+        self.accounts.give_back(job.id)
+
+    async def settle(self, seconds: float) -> None:
+        """Begin no POST any more, and wait for those under way, for at most this long."""
+        self._draining = True
+        until = time.monotonic() + seconds
+        while self._posting and time.monotonic() < until:  # noqa: ASYNC110 - a counter, looked at for a few seconds once
+            await asyncio.sleep(0.02)

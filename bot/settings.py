@@ -1,0 +1,142 @@
+"""The operator's choices, read from the environment and from a `.env` file beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from bot.errors import BadSettings
+
+SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+
+
+class Settings(BaseSettings):
+    """Everything that is Easel's own. Adapters have their own settings, under their own prefixes."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="EASEL_", env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    platforms: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Chat platforms to serve, e.g. `discord`. Empty: those that have a token."
+    )
+    backend: str = Field(default="wavespeed", pattern=r"^[a-z]+$", description="The image API to draw with.")
+    data_dir: Path = Field(default=Path("data"), description="Where the database and the pictures are kept.")
+    database_url: str = Field(
+        default="", description="`sqlite:///path` or `postgresql://…`. Empty: `easel.sqlite` in the data folder."
+    )
+    http_host: str = Field(default="127.0.0.1", description="Address that `/healthz` and `/readyz` listen on.")
+    http_port: int = Field(default=8040, ge=0, le=65535, description="Their port; 0 takes a free one and prints it.")
+    web_token: SecretStr = Field(
+        default=SecretStr(""), description="Asked by everything but the health checks when bound beyond this machine."
+    )
+
+    limit_per_person: int = Field(default=3, ge=1, le=1000, description="Jobs of one person that run at once.")
+    queue_per_person: int = Field(default=20, ge=0, le=10000, description="Jobs of one person that may wait.")
+    limit_per_day: int = Field(default=100, ge=0, description="Pictures per person in any 24 hours.")
+    budget_per_day: float = Field(
+        default=10.0, ge=0, description="US$ in any 24 hours, for the whole bot: a hard stop."
+    )
+    alert_url: SecretStr = Field(
+        default=SecretStr(""), description="A Discord or Slack webhook that is told when the operator has to act."
+    )
+
+    pictures_days: int = Field(default=30, ge=1, description="Days that pictures are kept.")
+    pictures_max_gb: float = Field(default=5.0, gt=0, description="Gigabytes of pictures kept; the oldest go first.")
+    embed_parameters: bool = Field(default=True, description="Write prompt, seed and so on into public PNG files.")
+
+    nsfw: Literal["spoiler", "age_restricted", "block"] = Field(
+        default="spoiler",
+        description="Flagged pictures: spoiler them · only in age-restricted channels, withhold elsewhere · withhold.",
+    )
+    unknown_nsfw: Literal["spoiler", "show"] = Field(
+        default="spoiler", description="What to do with a picture that the API did not judge."
+    )
+    safety_checker: bool = Field(default=True, description="Let the API judge its pictures (v2).")
+
+    lora_file: Path | None = Field(default=None, description="Your own `loras.toml` in place of the starter set.")
+    lora_paths: Literal["library", "huggingface", "any"] = Field(
+        default="huggingface",
+        description="LoRAs people may name: the library · also `owner/name` · also https addresses.",
+    )
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="How much is logged.")
+
+    @field_validator("platforms", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip().lower() for name in value.split(",") if name.strip())
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if value and not value.startswith(("sqlite:///", "postgresql://", "postgres://", "postgresql+psycopg://")):
+            raise ValueError("starts with sqlite:/// or postgresql://")
+        return value
+
+    @property
+    def pictures_dir(self) -> Path:
+        return self.data_dir / "pictures"
+
+    @property
+    def database(self) -> str:
+        """The async SQLAlchemy URL of our own tables."""
+        url = self.database_url or f"sqlite:///{self.data_dir / 'easel.sqlite'}"
+        scheme, rest = url.split("://", 1)
+        return ("sqlite+aiosqlite://" if scheme == "sqlite" else "postgresql+psycopg://") + rest
+
+    @property
+    def engine_database(self) -> str:
+        """The URL of the durable engine's tables: a SQLite file of its own, or the same Postgres."""
+        if self.database.startswith("postgresql"):
+            return self.database
+        beside = Path(self.database.split(":///", 1)[1]).parent
+        return f"sqlite:///{beside / 'engine.sqlite'}"
+
+
+def read(*kinds: Callable[[], SettingsT]) -> list[SettingsT]:
+    """Read every kind of settings. Raises BadSettings with all problems of all kinds in one message."""
+    found: list[SettingsT] = []
+    problems: list[str] = []
+    for make in kinds:
+        try:
+            found.append(make())
+        except ValidationError as error:
+            problems += _problems(error, make)
+    if problems:
+        raise BadSettings("These settings need a change:\n" + "\n".join(f"  {line}" for line in problems))
+    return found
+
+
+def _problems(error: ValidationError, make: Callable[[], Any]) -> list[str]:
+    config = getattr(make, "model_config", {})
+    fields = getattr(make, "model_fields", {})
+    lines = []
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        name = str(item["loc"][0]) if item["loc"] else ""
+        alias = getattr(fields.get(name), "validation_alias", None)
+        variable = alias if isinstance(alias, str) else f"{config.get('env_prefix', '')}{name}".upper()
+        lines.append(f"{variable}: {item['msg'].removeprefix('Value error, ')}")
+    return lines
+
+
+def platforms(settings: Settings) -> tuple[str, ...]:
+    """The platforms to serve: those named, else those whose token is there."""
+    if settings.platforms:
+        return settings.platforms
+    return ("discord",) if _set("DISCORD_TOKEN") else ()
+
+
+def _set(variable: str) -> bool:
+    if os.environ.get(variable):
+        return True
+    from dotenv import dotenv_values
+
+    return bool(dotenv_values(".env").get(variable))

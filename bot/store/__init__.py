@@ -1,0 +1,254 @@
+"""What is remembered: jobs, their pictures, and a few facts; plain queries on SQLite or Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from bot.images import Picture
+from bot.jobs import Job, Outcome, Requester
+from bot.store import rows
+from bot.store.database import Database
+from bot.store.tables import facts, jobs, pictures
+
+__all__ = ["Database", "Record", "Store"]
+
+SHORT = 6
+"""Characters of a short id at the least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A job and what became of it. `withheld` holds the indexes of pictures that were not posted."""
+
+    job: Job
+    state: Literal["waiting", "running", "closed"]
+    outcome: Outcome | None
+    pictures: tuple[Picture, ...]
+    """Also those of a cancelled job that was paid for."""
+    withheld: frozenset[int]
+    public: bool
+    deleted: bool
+    message_key: str
+    cancelled: bool
+    ended_at: datetime | None
+
+
+def insert(database: Database, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that knows ON CONFLICT, in the database's own dialect."""
+    return sqlite.insert(table) if database.is_sqlite else postgresql.insert(table)
+
+
+class Store:
+    """`root` is the folder that the pictures' paths are kept relative to."""
+
+    def __init__(self, database: Database, root: Path) -> None:
+        self._database = database
+        self._root = root
+
+    # ---- the life of a job ----
+
+    async def accept(self, job: Job, *, delivery_key: str, ordinal: int, message_key: str, kind: str) -> Job | None:
+        """Commit a job and give it its short id. None if this very thing was accepted before."""
+
+        def work(connection: sa.Connection) -> Job | None:
+            short = _free_short(connection, job.id)
+            row = rows.job_to_row(replace(job, short=short), message_key, kind)
+            statement = (
+                insert(self._database, jobs)
+                .values(**row, delivery_key=delivery_key, ordinal=ordinal)
+                .on_conflict_do_nothing(index_elements=["platform", "delivery_key", "ordinal"])
+                .returning(jobs.c.id)
+            )
+            return replace(job, short=short) if connection.execute(statement).first() else None
+
+        return await self._database.write(work)
+
+    async def delivered_as(self, platform: str, delivery_key: str, ordinal: int) -> Record | None:
+        """The job that this delivery made."""
+        found = await self._select(
+            (jobs.c.platform == platform) & (jobs.c.delivery_key == delivery_key) & (jobs.c.ordinal == ordinal)
+        )
+        return found[0] if found else None
+
+    async def get(self, job_id: str) -> Record:
+        """Raises LookupError for an id that never was."""
+        found = await self._select(jobs.c.id == job_id)
+        if not found:
+            raise LookupError(job_id)
+        return found[0]
+
+    async def open(self) -> list[Record]:
+        """Every job that is not closed yet, oldest first."""
+        return await self._select(jobs.c.state != "closed", order=jobs.c.id)
+
+    async def started(self, job_id: str) -> None:
+        await self._update(jobs.c.id == job_id, state="running", where=jobs.c.state == "waiting")
+
+    async def cancel(self, job_id: str) -> bool:
+        """Mark a job as cancelled. False if it already was, or is over."""
+        open_ = (jobs.c.state != "closed") & jobs.c.cancelled_at.is_(None) & jobs.c.outcome.is_(None)
+        return await self._update(jobs.c.id == job_id, where=open_, cancelled_at=_now())
+
+    async def ended(self, job_id: str, outcome: Outcome, seconds: float, found: Mapping[Picture, bool]) -> None:
+        """Write down how a job ended, its pictures, and for each whether it is withheld. The first end stands."""
+        lines = [rows.picture_to_row(job_id, picture, self._root, withheld=held) for picture, held in found.items()]
+
+        def work(connection: sa.Connection) -> None:
+            change = (
+                jobs.update()
+                .where(jobs.c.id == job_id, jobs.c.outcome.is_(None))
+                .values(outcome=rows.outcome_to_json(outcome), seconds=seconds, ended_at=_now())
+                .returning(jobs.c.id)
+            )
+            if connection.execute(change).first() and lines:
+                connection.execute(pictures.insert(), lines)
+
+        await self._database.write(work)
+
+    async def closed(self, job_id: str, *, address: str, message_key: str | None = None, public: bool) -> None:
+        """The one visible answer is out, or can never be; tokens are no longer kept."""
+        values: dict[str, Any] = {"state": "closed", "closed_at": _now(), "address": address, "public": public}
+        if message_key:
+            values["message_key"] = message_key
+        await self._update(jobs.c.id == job_id, **values)
+
+    async def readdress(self, job_id: str, address: str) -> None:
+        await self._update(jobs.c.id == job_id, address=address)
+
+    # ---- looking back ----
+
+    async def find(self, text: str) -> Record | None:
+        """By ULID, by short id, or by any longer or unique beginning of its random part."""
+        text = text.strip().lstrip("#").lower()
+        if len(text) == 26:
+            found = await self._select(jobs.c.id == text.upper())
+            return found[0] if found else None
+        if not text.isalnum() or not 4 <= len(text) <= 16:
+            return None
+        beginnings = [text[:length] for length in range(SHORT, len(text) + 1)]
+        found = await self._select(jobs.c.short.in_(beginnings) | jobs.c.short.startswith(text), limit=10)
+        exact = [record for record in found if record.job.short == text]
+        fits = exact or [record for record in found if record.job.id[10:].lower().startswith(text)]
+        return fits[0] if len(fits) == 1 else None
+
+    async def by_message(self, key: str) -> Record | None:
+        found = await self._select(jobs.c.message_key == key, order=jobs.c.id.desc(), limit=1)
+        return found[0] if found else None
+
+    async def history(self, requester: Requester, *, limit: int = 10, before: str | None = None) -> list[Record]:
+        """Newest first, without deleted ones. `before` is a ULID to page on from."""
+        condition = _of(requester) & jobs.c.deleted.is_(sa.false())
+        if before:
+            condition &= jobs.c.id < before
+        return await self._select(condition, order=jobs.c.id.desc(), limit=limit)
+
+    async def last(self, requester: Requester) -> Record | None:
+        found = await self.history(requester, limit=1)
+        return found[0] if found else None
+
+    async def mark_deleted(self, job_id: str) -> None:
+        await self._update(jobs.c.id == job_id, deleted=True)
+
+    async def durations(self, limit: int = 1000) -> list[tuple[str, float]]:
+        """(kind, seconds) of the last finished jobs, oldest first."""
+        statement = (
+            sa.select(jobs.c.kind, jobs.c.seconds)
+            .where(jobs.c.seconds > 0)
+            .order_by(jobs.c.ended_at.desc())
+            .limit(limit)
+        )
+        found = await self._database.read(lambda connection: connection.execute(statement).all())
+        return [(kind, seconds) for kind, seconds in reversed(found)]
+
+    async def kept_paths(self) -> list[tuple[str, str]]:
+        """(job id, relative path) of every picture that the store knows."""
+        statement = sa.select(pictures.c.job_id, pictures.c.path)
+        found = await self._database.read(lambda connection: connection.execute(statement).all())
+        return [(job_id, path) for job_id, path in found]
+
+    # ---- facts ----
+
+    async def fact(self, key: str) -> str | None:
+        statement = sa.select(facts.c.value).where(facts.c.key == key)
+        return await self._database.read(lambda connection: connection.execute(statement).scalar())
+
+    async def set_fact(self, key: str, value: str) -> None:
+        statement = insert(self._database, facts).values(key=key, value=value)
+        upsert = statement.on_conflict_do_update(index_elements=["key"], set_={"value": value})
+        await self._database.write(lambda connection: connection.execute(upsert).close())
+
+    # ---- below ----
+
+    async def _update(self, which: sa.ColumnElement[bool], where: Any = None, **values: Any) -> bool:
+        condition = which if where is None else which & where
+        change = jobs.update().where(condition).values(**values).returning(jobs.c.id)
+        return await self._database.write(lambda connection: connection.execute(change).first() is not None)
+
+    async def _select(
+        self, condition: sa.ColumnElement[bool], *, order: Any = None, limit: int | None = None
+    ) -> list[Record]:
+        statement = sa.select(jobs).where(condition)
+        if order is not None:
+            statement = statement.order_by(order)
+        if limit is not None:
+            statement = statement.limit(limit)
+
+        def work(connection: sa.Connection) -> list[Record]:
+            found = connection.execute(statement).mappings().all()
+            ended = [row["id"] for row in found if row["outcome"] is not None]
+            kept = _pictures(connection, ended)
+            return [self._record(row, kept.get(row["id"], [])) for row in found]
+
+        return await self._database.read(work)
+
+    def _record(self, row: rows.Row, kept: Iterable[rows.Row]) -> Record:
+        found = tuple(rows.picture_from_row(line, self._root) for line in kept)
+        ended_at = row["ended_at"]
+        return Record(
+            job=rows.job_from_row(row),
+            state=row["state"],
+            outcome=rows.outcome_from_json(row["outcome"], found),
+            pictures=found,
+            withheld=frozenset(line["index"] for line in kept if line["withheld"]),
+            public=row["public"],
+            deleted=row["deleted"],
+            message_key=row["message_key"],
+            cancelled=row["cancelled_at"] is not None,
+            ended_at=datetime.fromtimestamp(ended_at, UTC) if ended_at else None,
+        )
+
+
+def _pictures(connection: sa.Connection, job_ids: list[str]) -> dict[str, list[rows.Row]]:
+    found: dict[str, list[rows.Row]] = {}
+    # SQLite binds at most 32,766 values; a start with very many ended jobs stays under it.
+    for start in range(0, len(job_ids), 1000):
+        some = job_ids[start : start + 1000]
+        statement = sa.select(pictures).where(pictures.c.job_id.in_(some)).order_by(pictures.c.job_id, pictures.c.index)
+        for row in connection.execute(statement).mappings():
+            found.setdefault(row["job_id"], []).append(row)
+    return found
+
+
+def _of(requester: Requester) -> sa.ColumnElement[bool]:
+    return (jobs.c.platform == requester.platform) & (jobs.c.requester_id == requester.id)
+
+
+def _free_short(connection: sa.Connection, job_id: str) -> str:
+    """The shortest beginning of the ULID's random part that no other job has."""
+    random_part = job_id[10:].lower()
+    for length in range(SHORT, len(random_part)):
+        short = random_part[:length]
+        if connection.execute(sa.select(jobs.c.id).where(jobs.c.short == short)).first() is None:
+            return short
+    return random_part
+
+
+def _now() -> float:
+    return datetime.now(UTC).timestamp()

@@ -1,0 +1,137 @@
+"""One way to the database: small pieces of work, each in a transaction of its own, off the event loop.
+
+On SQLite all writers share one thread, and what has queued up meanwhile is committed together: with `synchronous=FULL`
+each commit waits for the disk, so 200 commands at once cost a few such waits instead of 200. Each piece stands in its
+own savepoint: one that fails takes nothing else with it. On Postgres every piece has its own connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+T = TypeVar("T")
+Work = Callable[[sa.Connection], T]
+
+_TOGETHER = 100
+"""Pieces of work in one commit at the most, so that the first of a burst is not kept waiting for the last."""
+
+
+class Database:
+    """`url` is a synchronous or asynchronous SQLAlchemy URL of SQLite or Postgres."""
+
+    def __init__(self, url: str) -> None:
+        self.url = sa.make_url(url.replace("+aiosqlite", ""))
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = sqlite_engine(self.url) if self.is_sqlite else sa.create_engine(self.url, pool_size=10)
+        # Readers take no write lock: in WAL mode they never wait for a writer.
+        self._reading = self.engine.execution_options(reading=True)
+        self._writers = ThreadPoolExecutor(1 if self.is_sqlite else 8, "easel-write")
+        self._readers = ThreadPoolExecutor(2 if self.is_sqlite else 4, "easel-read")
+        self._queue: deque[tuple[Work[Any], asyncio.Future[Any]]] = deque()
+        self._draining = False
+
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` in a transaction; on return it is on disk. Whatever `work` raises is raised here."""
+        loop = asyncio.get_running_loop()
+        if not self.is_sqlite:
+            return await loop.run_in_executor(self._writers, _alone, self.engine, work)
+        future: asyncio.Future[T] = loop.create_future()
+        self._queue.append((work, future))
+        if not self._draining:
+            self._draining = True
+            self._writers.submit(self._drain, loop)
+        return await future
+
+    async def read(self, work: Work[T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, _alone, self._reading, work)
+
+    def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
+        while True:
+            batch = [self._queue.popleft() for _ in range(min(_TOGETHER, len(self._queue)))]
+            if batch:
+                answers = self._together([work for work, _ in batch])
+                futures = [future for _, future in batch]
+                with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
+                    loop.call_soon_threadsafe(_resolve, futures, answers)
+                continue
+            self._draining = False
+            # A piece may have been queued between the look and the flag; whoever sets the flag again goes on.
+            if not self._queue or self._draining:
+                return
+            self._draining = True
+
+    def _together(self, works: list[Work[Any]]) -> list[Any]:
+        answers: list[Any] = []
+        try:
+            with self.engine.begin() as connection:
+                for work in works:
+                    try:
+                        with connection.begin_nested():
+                            answers.append(work(connection))
+                    except Exception as error:
+                        answers.append(_Raised(error))
+        except Exception as error:  # the commit failed: nothing of the batch is on disk
+            return [_Raised(error)] * len(works)
+        return answers
+
+    def close(self) -> None:
+        """Finish what was begun and close every connection."""
+        self._writers.shutdown()
+        self._readers.shutdown()
+        self.engine.dispose()
+
+
+def _alone(engine: sa.Engine, work: Work[T]) -> T:
+    with engine.begin() as connection:
+        return work(connection)
+
+
+class _Raised:
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def _resolve(futures: list[asyncio.Future[Any]], answers: list[Any]) -> None:
+    for future, answer in zip(futures, answers, strict=True):
+        if future.done():  # its waiter was cancelled
+            continue
+        if isinstance(answer, _Raised):
+            future.set_exception(answer.error)
+        else:
+            future.set_result(answer)
+
+
+def sqlite_engine(url: sa.URL, *, synchronous: str = "FULL", own_begin: bool = True) -> sa.Engine:
+    """A SQLite engine in WAL mode. `own_begin` leaves BEGIN to SQLAlchemy, which savepoints need.
+
+    See "Serializable isolation / Savepoints / Transactional DDL" in SQLAlchemy's page on SQLite.
+    """
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None if own_begin else "IMMEDIATE"
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+        connection.execute("PRAGMA busy_timeout=30000")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    if own_begin:
+
+        @sa.event.listens_for(engine, "begin")
+        def begin(connection: sa.Connection) -> None:
+            reading = connection.get_execution_options().get("reading", False)
+            connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine

@@ -1,0 +1,168 @@
+"""The durable run of a job's life, and the only file that knows the engine (DBOS Transact).
+
+The engine keeps the id of each job under way and which of its steps are done; after a crash it runs the rest. A step
+may run more than once: what must not is guarded in `bot.life`. Names of workflows and steps are frozen, and a changed
+flow gets a new workflow name, since new code replays over old steps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import sqlalchemy as sa
+import structlog
+from dbos import DBOS, DBOSConfig, SetWorkflowID, WorkflowSerializationFormat
+
+from bot.life import Life
+from bot.store.database import sqlite_engine
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+_PORTABLE = WorkflowSerializationFormat.PORTABLE
+_REDELIVER = ".redeliver"
+_FLOW = "1"
+"""The application version: fixed, since the engine runs only what has its own version after a restart."""
+
+_life: Life
+_on_over: Callable[[str], None]
+
+
+@DBOS.workflow(name="job", max_recovery_attempts=None, serialization_type=_PORTABLE)
+async def job(job_id: str) -> None:
+    try:
+        try:
+            if await submit(job_id):
+                await follow(job_id)
+        except Exception:
+            log.error("job broken", job=job_id)  # the step said why; the person still gets an answer
+        if not await deliver(job_id):
+            with SetWorkflowID(job_id + _REDELIVER):
+                await DBOS.start_workflow_async(redeliver, job_id)
+    finally:
+        _on_over(job_id)
+
+
+@DBOS.workflow(name="redeliver", max_recovery_attempts=None, serialization_type=_PORTABLE)
+async def redeliver(job_id: str) -> None:
+    await deliver_again(job_id)
+
+
+@DBOS.step(name="submit")
+async def submit(job_id: str) -> bool:
+    return await _unless_broken(_life.submit, job_id)
+
+
+@DBOS.step(name="follow")
+async def follow(job_id: str) -> None:
+    await _unless_broken(_life.follow, job_id)
+
+
+@DBOS.step(name="deliver")
+async def deliver(job_id: str) -> bool:
+    try:
+        return await _life.deliver(job_id)
+    except Exception:
+        log.exception("delivery broken", job=job_id)
+        return False
+
+
+@DBOS.step(name="deliver_again")
+async def deliver_again(job_id: str) -> None:
+    await _life.redeliver(job_id)
+
+
+class Engine:
+    """One per process. `url` names the engine's own database, `executor` this process among its peers."""
+
+    def __init__(self, life: Life, url: str, executor: str, on_over: Callable[[str], None]) -> None:
+        """`on_over` is called when a job no longer holds its place at the API."""
+        global _life, _on_over
+        _life, _on_over = life, on_over
+        self._url = sa.make_url(url)
+        self._sqlite: sa.Engine | None = None
+        self._executor = executor
+
+    def launch(self) -> None:
+        """Go on with what a crash left. Called on the running loop: the workflows run there."""
+        config = DBOSConfig(
+            name="easel",
+            system_database_url=self._url.render_as_string(hide_password=False),
+            application_version=_FLOW,
+            executor_id=self._executor,
+            max_executor_threads=16,
+            log_level="WARNING",
+            notification_listener_polling_interval_sec=5.0,
+            scheduler_polling_interval_sec=3600.0,
+        )
+        if self._url.get_backend_name() == "sqlite":
+            # A custom engine skips the settings that DBOS makes on its own, so ours makes them; and WAL. What the
+            # engine forgets in a power cut is repeated: money stands in the ledger, which waits for the disk.
+            self._sqlite = sqlite_engine(self._url, synchronous="NORMAL", own_begin=False)
+            config["system_database_engine"] = self._sqlite
+        logging.getLogger("dbos").setLevel(logging.WARNING)
+        DBOS(config=config)
+        DBOS.launch()
+
+    async def start(self, job_id: str) -> None:
+        """Run a job. One that was started before is not started again."""
+        with SetWorkflowID(job_id):
+            await DBOS.start_workflow_async(job, job_id)
+
+    async def start_redelivery(self, job_id: str) -> None:
+        with SetWorkflowID(job_id + _REDELIVER):
+            await DBOS.start_workflow_async(redeliver, job_id)
+
+    async def under_way(self) -> set[str]:
+        """Ids of the jobs that the engine still runs, or will go on with."""
+        found = await DBOS.list_workflows_async(status=["PENDING", "ENQUEUED"], load_input=False, load_output=False)
+        return {status.workflow_id.removesuffix(_REDELIVER) for status in found}
+
+    async def known(self, job_id: str) -> bool:
+        """Whether the engine ever heard of this job."""
+        found = await DBOS.list_workflows_async(workflow_ids=[job_id], load_input=False, load_output=False)
+        return bool(found)
+
+    async def sweep(self, older_than: timedelta) -> int:
+        """Forget finished workflows; the engine has no sweep of its own. Returns how many."""
+        before = (datetime.now(UTC) - older_than).isoformat()
+        count = 0
+        while True:
+            found = await DBOS.list_workflows_async(
+                status=["SUCCESS", "ERROR", "CANCELLED"],
+                end_time=before,
+                limit=500,
+                load_input=False,
+                load_output=False,
+            )
+            if not found:
+                return count
+            await DBOS.delete_workflows_async([status.workflow_id for status in found])
+            count += len(found)
+
+    async def close(self) -> None:
+        """Leave what runs to the next start."""
+        await asyncio.to_thread(DBOS.destroy)
+        if self._sqlite is not None:
+            self._sqlite.dispose()
+
+
+_TRIES = 5
+
+
+async def _unless_broken(step: Callable[[str], Awaitable[T]], job_id: str) -> T:
+    """Run a step through faults of ours, e.g. a database that is away for a moment. The last one is raised."""
+    for attempt in range(1, _TRIES + 1):
+        try:
+            return await step(job_id)
+        except Exception:
+            log.exception("step failed", job=job_id, step=step.__name__, attempt=attempt)
+            if attempt == _TRIES:
+                raise
+            await asyncio.sleep(2.0**attempt)
+    raise AssertionError("unreachable")
