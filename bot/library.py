@@ -161,7 +161,7 @@ def checked_address(address: str) -> str:
         raise BadRequest("That LoRA address can't be read. It looks like https://…/name.safetensors.") from None
     if parts.scheme.lower() != "https" or not host:
         raise BadRequest("A LoRA address begins with https://.", field="loras")
-    if len(address) > _LONGEST_ADDRESS or not address.isascii() or re.search(r"[\s\\\x00-\x20\x7f]", address):
+    if len(address) > _LONGEST_ADDRESS or not address.isascii() or re.search(r"[\s\\\x00-\x20\x7f,;<>\"'`]", address):
         raise BadRequest("That LoRA address has characters that don't belong, or is too long.", field="loras")
     if "@" in parts.netloc or any(_SECRETIVE.search(key) for key, _ in parse_qsl(parts.query, keep_blank_values=True)):
         raise BadRequest(
@@ -210,7 +210,7 @@ def _entries(document: Mapping[str, Any], file: str) -> tuple[Entry, ...]:
 def _entry(table: Mapping[str, Any]) -> Entry:
     texts = {key: table.get(key, "").strip() for key in ("description", "link", "licence")}
     triggers = tuple(trigger.strip() for trigger in table.get("triggers", ()))
-    return Entry(table["name"], table["path"], float(table.get("scale", 1.0)), triggers, **texts)
+    return Entry(table["name"], table["path"], round(float(table.get("scale", 1.0)), 4), triggers, **texts)
 
 
 def _repeated(table: Mapping[str, Any], entries: list[Entry]) -> list[str]:

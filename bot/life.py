@@ -258,7 +258,7 @@ class Life:
     async def _rendered(self, job: Job, rendered: Rendered, ticket: Ticket, price: float) -> None:
         seen = (datetime.now(UTC) - ticket.submitted_at).total_seconds()
         took = rendered.seconds or seen
-        self.durations.learn(kind(job.request), took)
+        self.durations.learn(kind(job.request), rendered.took or took)
         if self.embed_parameters and not job.private:
             await self._describe(job, rendered.pictures)
         held = {picture: self._showing(job, picture) is Showing.WITHHELD for picture in rendered.pictures}

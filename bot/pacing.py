@@ -76,13 +76,14 @@ def polls(usual: Usual | None, dice: random.Random) -> Iterator[float]:
 
     Unlearnt: the documentation's pace, 2 s and then growing to 8 s. Learnt: first when the quickest such jobs end,
     three more looks until the slowest end, then growing. A job of 6 s ± 20 % costs four looks at the most and is
-    seen within a third of its spread.
+    seen within two fifths of its spread.
     """
     if usual is None or not usual.learnt:
         at, step = 0.0, 2.0
     else:
         margin = 0.05
-        step = min(4.0, max(0.3, (usual.high - usual.low) / 3))
+        # A little wider than the spread: the fourth look then sees nearly all of the slowest end too.
+        step = min(4.0, max(0.3, (usual.high - usual.low) / 2.4))
         at = max(0.2, usual.low + margin)
         while at < usual.high + step:
             yield at

@@ -1,8 +1,8 @@
 """The durable run of a job's life, and the only file that knows the engine (DBOS Transact).
 
-The engine keeps the id of each job under way and which of its steps are done; after a crash it runs the rest. A step
-may run more than once: what must not is guarded in `bot.life`. Names of workflows and steps are frozen, and a changed
-flow gets a new workflow name, since new code replays over old steps.
+The engine keeps the id of each job under way and runs it again after a crash. A step may run more than once: what must
+not is guarded in `bot.life`. Names of workflows and steps are frozen, and a changed flow gets a new workflow name, since
+new code replays over old steps.
 """
 
 from __future__ import annotations
@@ -36,12 +36,7 @@ _on_over: Callable[[str], None]
 @DBOS.workflow(name="job", max_recovery_attempts=None, serialization_type=_PORTABLE)
 async def job(job_id: str) -> None:
     try:
-        try:
-            if await submit(job_id):
-                await follow(job_id)
-        except Exception:
-            log.error("job broken", job=job_id)  # the step said why; the person still gets an answer
-        if not await deliver(job_id):
+        if not await live(job_id):
             with SetWorkflowID(job_id + _REDELIVER):
                 await DBOS.start_workflow_async(redeliver, job_id)
     finally:
@@ -53,28 +48,37 @@ async def redeliver(job_id: str) -> None:
     await deliver_again(job_id)
 
 
-@DBOS.step(name="submit")
-async def submit(job_id: str) -> bool:
-    return await _unless_broken(_life.submit, job_id)
-
-
-@DBOS.step(name="follow")
-async def follow(job_id: str) -> None:
-    await _unless_broken(_life.follow, job_id)
-
-
-@DBOS.step(name="deliver")
-async def deliver(job_id: str) -> bool:
+# One step, not one for submit, follow and deliver each: how far a job has come stands in the ledger and the store,
+# which guard it anyway, and every checkpoint of the engine's would cost two more transactions to say it again.
+@DBOS.step(name="live")
+async def live(job_id: str) -> bool:
+    """True when the answer is out."""
     try:
+        if await _through_faults(_life.submit, job_id):
+            await _through_faults(_life.follow, job_id)
         return await _life.deliver(job_id)
     except Exception:
-        log.exception("delivery broken", job=job_id)
-        return False
+        log.exception("job broken", job=job_id)
+        return False  # the person still gets an answer
 
 
 @DBOS.step(name="deliver_again")
 async def deliver_again(job_id: str) -> None:
     await _life.redeliver(job_id)
+
+
+_TRIES = 5
+
+
+async def _through_faults(part: Callable[[str], Awaitable[T]], job_id: str) -> T:
+    """Go on after faults of ours, e.g. a database that is away for a moment; the last one is raised."""
+    for attempt in range(1, _TRIES):
+        try:
+            return await part(job_id)
+        except Exception:
+            log.exception("fault", job=job_id, part=part.__name__, attempt=attempt)
+            await asyncio.sleep(2.0**attempt)
+    return await part(job_id)
 
 
 class Engine:
@@ -97,7 +101,7 @@ class Engine:
             executor_id=self._executor,
             max_executor_threads=16,
             log_level="WARNING",
-            notification_listener_polling_interval_sec=5.0,
+            notification_listener_polling_interval_sec=1.0,
             scheduler_polling_interval_sec=3600.0,
         )
         if self._url.get_backend_name() == "sqlite":
@@ -105,8 +109,10 @@ class Engine:
             # engine forgets in a power cut is repeated: money stands in the ledger, which waits for the disk.
             self._sqlite = sqlite_engine(self._url, synchronous="NORMAL", own_begin=False)
             config["system_database_engine"] = self._sqlite
-        logging.getLogger("dbos").setLevel(logging.WARNING)
         DBOS(config=config)
+        logger = logging.getLogger("dbos")
+        logger.handlers.clear()  # its lines go the way of all others
+        logger.propagate = True
         DBOS.launch()
 
     async def start(self, job_id: str) -> None:
@@ -147,22 +153,7 @@ class Engine:
 
     async def close(self) -> None:
         """Leave what runs to the next start."""
+        logging.getLogger("dbos").setLevel(logging.ERROR)  # it warns of each run that is left, which is the point
         await asyncio.to_thread(DBOS.destroy)
         if self._sqlite is not None:
             self._sqlite.dispose()
-
-
-_TRIES = 5
-
-
-async def _unless_broken(step: Callable[[str], Awaitable[T]], job_id: str) -> T:
-    """Run a step through faults of ours, e.g. a database that is away for a moment. The last one is raised."""
-    for attempt in range(1, _TRIES + 1):
-        try:
-            return await step(job_id)
-        except Exception:
-            log.exception("step failed", job=job_id, step=step.__name__, attempt=attempt)
-            if attempt == _TRIES:
-                raise
-            await asyncio.sleep(2.0**attempt)
-    raise AssertionError("unreachable")

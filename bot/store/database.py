@@ -117,7 +117,11 @@ def sqlite_engine(url: sa.URL, *, synchronous: str = "FULL", own_begin: bool = T
     """
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+    # Few connections: a thread waits for one in the pool's queue, which costs nothing, instead of asking SQLite for its
+    # lock again and again.
+    engine = sa.create_engine(
+        url, pool_size=2, max_overflow=1, pool_timeout=60, connect_args={"timeout": 30, "check_same_thread": False}
+    )
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: object) -> None:

@@ -1,0 +1,35 @@
+"""Mark as spoiler: cover the pictures of a message, for whoever asked for them and for moderators."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot import cards
+from bot.errors import BadRequest
+from commands import access
+from commands.delivering import closed_on_error
+from commands.spec import Command, Options, Turn, Where
+
+if TYPE_CHECKING:
+    from bot.easel import Easel
+
+
+async def run(easel: Easel, turn: Turn, options: Options) -> None:
+    reply = await turn.open(private=True)
+    async with closed_on_error(reply):
+        message = str(options.get("message") or "")
+        record = await easel.store.by_message(message)
+        if record is None or not access.within_reach(record, turn):
+            raise BadRequest("I can only cover my own pictures, and that isn't one of them.")
+        access.check_may_remove(record, turn, what="cover it")
+        await turn.hide(message)
+        await reply.close(cards.notice("Covered", "The pictures are behind a spoiler now."))
+
+
+SPOILER = Command(
+    "spoiler",
+    "Cover the pictures of this message",
+    run,
+    where=Where.MESSAGE,
+    title="Mark as spoiler",
+)
