@@ -258,13 +258,14 @@ class Life:
     async def _rendered(self, job: Job, rendered: Rendered, ticket: Ticket, price: float) -> None:
         seen = (datetime.now(UTC) - ticket.submitted_at).total_seconds()
         took = rendered.seconds or seen
-        self.durations.learn(kind(job.request), rendered.took or took)
+        whole = rendered.took or took
+        self.durations.learn(kind(job.request), whole)
         if self.embed_parameters and not job.private:
             await self._describe(job, rendered.pictures)
         held = {picture: self._showing(job, picture) is Showing.WITHHELD for picture in rendered.pictures}
         cancelled = (await self.store.get(job.id)).cancelled
         end: Outcome = Cancelled(paid=True) if cancelled else Finished(rendered.pictures, rendered.missing, took, price)
-        await self._end(job, end, seconds=took, held=held)
+        await self._end(job, end, seconds=whole, held=held)
 
     async def _describe(self, job: Job, found: tuple[Picture, ...]) -> None:
         text = cards.infotext(job.request, self.backend.capabilities.model)

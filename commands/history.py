@@ -72,6 +72,8 @@ def _pictures(record: Record, count: int) -> str:
     told = "1 picture" if count == 1 else f"{count} pictures"
     if record.withheld:
         told += ", withheld" if len(record.withheld) == count else f", {len(record.withheld)} withheld"
+    if record.state == "closed" and not record.delivered:
+        told += ", not posted"
     if record.job.private:
         told += ", private"
     return told

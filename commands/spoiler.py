@@ -23,6 +23,7 @@ async def run(easel: Easel, turn: Turn, options: Options) -> None:
             raise BadRequest("I can only cover my own pictures, and that isn't one of them.")
         access.check_may_remove(record, turn, what="cover it")
         await turn.hide(message)
+        await easel.store.mark_spoiler(record.job.id)
         await reply.close(cards.notice("Covered", "The pictures are behind a spoiler now."))
 
 

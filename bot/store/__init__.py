@@ -37,6 +37,8 @@ class Record:
     deleted: bool
     message_key: str
     cancelled: bool
+    delivered: bool
+    """False for what could not be shown where it was asked: it waits in the history."""
     ended_at: datetime | None
 
 
@@ -156,6 +158,10 @@ class Store:
     async def mark_deleted(self, job_id: str) -> None:
         await self._update(jobs.c.id == job_id, deleted=True)
 
+    async def mark_spoiler(self, job_id: str) -> None:
+        """Wherever its pictures are shown from now on, they are covered."""
+        await self._update(jobs.c.id == job_id, spoiler=True)
+
     async def durations(self, limit: int = 1000) -> list[tuple[str, float]]:
         """(kind, seconds) of the last finished jobs, oldest first."""
         statement = (
@@ -221,6 +227,7 @@ class Store:
             deleted=row["deleted"],
             message_key=row["message_key"],
             cancelled=row["cancelled_at"] is not None,
+            delivered=row["state"] == "closed" and bool(row["address"]),
             ended_at=datetime.fromtimestamp(ended_at, UTC) if ended_at else None,
         )
 

@@ -1,0 +1,172 @@
+"""The heart without its engine: the same intake and life, each job's run a plain task that can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Self
+from uuid import uuid4
+
+from bot.accounts import Accounts
+from bot.alerts import Alerts
+from bot.announcer import Announcer
+from bot.brake import Brake
+from bot.gate import Gate
+from bot.guard import Limits, Policy
+from bot.images import ImageRequest
+from bot.intake import Intake
+from bot.jobs import Job, Place, Requester
+from bot.ledger import Ledger
+from bot.life import Life
+from bot.pacing import Durations
+from bot.pictures import Gallery
+from bot.pricing import Pricing
+from bot.store import Database, Record, Store
+from bot.store.migrate import upgrade
+from tests.bot.making import ANNA, SQUARE
+from tests.doubles.backend import PaintedBackend
+from tests.doubles.reply import NotingReply
+
+LIMITS = Limits(per_person=3, queue_per_person=20, per_day=100, budget=10.0)
+
+
+class NotingPlatform:
+    """Reopens the messages of an earlier start: `replies` by their address without the token."""
+
+    name = "double"
+    ready = True
+
+    def __init__(self, replies: dict[str, NotingReply]) -> None:
+        self.replies = replies
+        self.reopened: list[str] = []
+
+    async def login(self) -> None: ...
+
+    async def serve(self, easel: object) -> None: ...
+
+    def reopen(self, address: str) -> NotingReply:
+        self.reopened.append(address)
+        return self.replies[address.split("?")[0]]
+
+    async def stop_taking(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class House:
+    """One start of the bot on `root`. Leaving the block is a kill: whatever runs is dropped where it stands."""
+
+    def __init__(
+        self,
+        root: Path,
+        backend: PaintedBackend,
+        *,
+        limits: Limits = LIMITS,
+        policy: Policy | None = None,
+        replies: dict[str, NotingReply] | None = None,
+        look_for: float = 0.05,
+    ) -> None:
+        self.backend = backend
+        self.database = Database(f"sqlite:///{root / 'easel.sqlite'}")
+        upgrade(self.database)
+        gallery = Gallery(root)
+        self.store = Store(self.database, gallery.pictures)
+        self.ledger = Ledger(self.database, "house")
+        self.alerts = Alerts("")
+        self.replies = replies if replies is not None else {}
+        self.platform = NotingPlatform(self.replies)
+        self.life = Life(
+            store=self.store,
+            ledger=self.ledger,
+            accounts=Accounts(time.time),
+            backend=backend,
+            gallery=gallery,
+            policy=policy or Policy(),
+            limits=limits,
+            pricing=Pricing(backend, self.store),
+            durations=Durations(),
+            brake=Brake(backend, self.alerts),
+            alerts=self.alerts,
+            platforms={"double": self.platform},
+            embed_parameters=True,
+            look_for=look_for,
+        )
+        self.intake = Intake(
+            self.life,
+            gate=Gate(limits.per_person, backend.pictures_at_once),
+            limits=limits,
+            at_once=backend.pictures_at_once,
+            run=self.run,
+            redeliver=self.redeliver,
+        )
+        self.runs: dict[str, asyncio.Task[None]] = {}
+
+    async def __aenter__(self) -> Self:
+        self.life.announcer = await Announcer(self.intake.place, self.life.late).__aenter__()
+        self.life.accounts.refill(await self.ledger.counted())
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        for task in self.runs.values():
+            task.cancel()
+        await asyncio.gather(*self.runs.values(), return_exceptions=True)
+        await self.life.announcer.__aexit__()
+        self.database.close()
+
+    async def run(self, job_id: str) -> None:
+        self.runs[job_id] = asyncio.create_task(self._live(job_id))
+
+    async def redeliver(self, job_id: str) -> None:
+        self.runs[job_id + "+"] = asyncio.create_task(self.life.redeliver(job_id))
+
+    async def _live(self, job_id: str) -> None:
+        try:
+            if await self.life.submit(job_id):
+                await self.life.follow(job_id)
+            if not await self.life.deliver(job_id):
+                await self.redeliver(job_id)
+        finally:
+            self.intake.over(job_id)
+
+    async def resume(self) -> None:
+        """Go on with what an earlier start left."""
+        for record in await self.store.open():
+            reply = self.platform.reopen(record.job.address) if record.job.address else None
+            inside = record.state == "running"
+            self.intake.resume(record, reply, inside=inside)
+            if inside:
+                await self.run(record.job.id)
+
+    async def ask(
+        self,
+        request: ImageRequest,
+        *,
+        requester: Requester = ANNA,
+        place: Place = SQUARE,
+        key: str | None = None,
+        private: bool = False,
+        spoiler: bool = False,
+        reply: NotingReply | None = None,
+    ) -> tuple[Job, NotingReply]:
+        shown = reply or NotingReply(message=uuid4().hex[:8])
+        self.replies[f"double:{shown.message}"] = shown
+        made = await self.intake.accept(
+            request,
+            requester=requester,
+            place=place,
+            delivery_key=key or uuid4().hex,
+            reply=shown,
+            private=private,
+            spoiler=spoiler,
+        )
+        return made, shown
+
+    async def over(self, job: Job, seconds: float = 5.0) -> Record:
+        """Wait until the job is closed."""
+        async with asyncio.timeout(seconds):
+            while True:
+                record = await self.store.get(job.id)
+                if record.state == "closed":
+                    return record
+                await asyncio.sleep(0.005)

@@ -1,0 +1,415 @@
+"""The life of a job: one answer, one charge, the right picture, whatever happens on the way."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bot import pictures
+from bot.errors import (
+    BadRequest,
+    BudgetReached,
+    CreditsExhausted,
+    GenerationFailed,
+    LimitReached,
+    Moderated,
+    NotAllowed,
+    RateLimited,
+)
+from bot.guard import Limits, Policy
+from bot.images import Flag
+from bot.jobs import Cancelled, Failed, Finished, Uncertain
+from bot.ledger import State
+from bot.life import Life
+from bot.ports import DeliveryFailed
+from tests.bot.house import House
+from tests.bot.making import ANNA, BEN, request
+from tests.doubles.backend import Account, Fate, PaintedBackend
+from tests.doubles.reply import NotingReply
+
+
+def closes(reply: NotingReply) -> int:
+    return sum(1 for what, _ in reply.notes if what == "close")
+
+
+async def test_a_job_ends_in_one_answer_with_its_own_picture(tmp_path: Path) -> None:
+    async with House(tmp_path, PaintedBackend()) as house:
+        job, reply = await house.ask(request(count=2))
+        record = await house.over(job)
+    assert isinstance(record.outcome, Finished)
+    assert reply.closed is not None
+    assert [shown.index for shown in reply.closed.pictures] == [1, 2]
+    assert all(shown.path.is_file() for shown in reply.closed.pictures)
+    assert house.backend.posts == 1
+    assert f"id {job.short}" in reply.closed.lines[-1].text
+    assert record.public
+    assert record.delivered
+
+
+async def test_a_public_png_carries_its_parameters_and_a_private_one_does_not(tmp_path: Path) -> None:
+    async with House(tmp_path, PaintedBackend()) as house:
+        public, reply = await house.ask(request())
+        private, secret = await house.ask(request(), private=True)
+        await house.over(public)
+        record = await house.over(private)
+    assert reply.closed is not None
+    assert secret.closed is not None
+    text = pictures.parameters_of(reply.closed.pictures[0].path.read_bytes())
+    assert text is not None
+    assert text.startswith("a red fox\nSteps: 28")
+    assert pictures.parameters_of(secret.closed.pictures[0].path.read_bytes()) is None
+    assert "fox" not in secret.closed.pictures[0].alt
+    assert not record.public
+
+
+async def test_progress_is_shown_and_nothing_after_the_end(tmp_path: Path) -> None:
+    async with House(tmp_path, PaintedBackend(seconds=0.1)) as house:
+        job, reply = await house.ask(request())
+        await house.over(job)
+    assert [card.title for card in reply.shown] == ["Generating…"]
+    assert reply.notes[-1][0] == "close"
+
+
+async def test_those_who_wait_see_their_place(tmp_path: Path) -> None:
+    async with House(tmp_path, PaintedBackend(seconds=0.2, pictures_at_once=1)) as house:
+        first, _ = await house.ask(request())
+        second, waiting = await house.ask(request(), requester=BEN)
+        assert house.intake.queue(BEN).waiting == 1
+        await house.over(first)
+        await house.over(second)
+    assert waiting.shown[0].title.startswith("Queued · about #1 in line")
+
+
+@pytest.mark.parametrize(
+    ("error", "counted"),
+    [(Moderated("The safety filter refused this."), 0), (GenerationFailed("It failed at the API."), 0)],
+)
+async def test_a_failure_is_told_and_given_back(tmp_path: Path, error: Exception, counted: int) -> None:
+    async with House(tmp_path, PaintedBackend(fates=(Fate(fails=error),))) as house:  # type: ignore[arg-type]
+        job, reply = await house.ask(request())
+        record = await house.over(job)
+        assert house.life.accounts.pictures(ANNA.key) == counted
+    assert isinstance(record.outcome, Failed)
+    assert reply.closed is not None
+    assert str(error) in reply.closed.lines[0].text
+    assert [action.label for action in reply.closed.actions] == ["Try again", "Edit prompt"]
+
+
+async def test_a_refused_submit_is_not_repeated_and_not_charged(tmp_path: Path) -> None:
+    async with House(tmp_path, PaintedBackend(fates=(Fate(refused=BadRequest("No such LoRA.")),))) as house:
+        job, _ = await house.ask(request())
+        record = await house.over(job)
+        assert house.backend.posts == 1
+        assert house.life.accounts.dollars == 0
+    assert record.outcome == Failed("BadRequest", "No such LoRA.")
+
+
+async def test_a_submit_that_was_surely_refused_is_tried_again(tmp_path: Path) -> None:
+    fates = (Fate(refused=RateLimited("Slower.", retry_after=0.01)),)
+    async with House(tmp_path, PaintedBackend(fates=fates)) as house:
+        job, _ = await house.ask(request())
+        record = await house.over(job)
+    assert isinstance(record.outcome, Finished)
+    assert house.backend.posts == 2
+
+
+async def test_an_empty_account_stops_everything_until_it_works_again(tmp_path: Path) -> None:
+    fates = (Fate(refused=CreditsExhausted("The account is out of credit.")),)
+    async with House(tmp_path, PaintedBackend(fates=fates)) as house:
+        job, _ = await house.ask(request())
+        assert isinstance((await house.over(job)).outcome, Failed)
+        with pytest.raises(CreditsExhausted):
+            await house.ask(request())
+    assert house.backend.posts == 1
+
+
+# ---- the lost submit ----
+
+
+async def test_a_lost_submit_that_arrived_is_adopted_and_paid_once(tmp_path: Path) -> None:
+    async with House(tmp_path, PaintedBackend(fates=(Fate(lost=True),))) as house:
+        job, reply = await house.ask(request())
+        record = await house.over(job)
+        assert house.life.accounts.pictures(ANNA.key) == 1
+    assert isinstance(record.outcome, Finished)
+    assert house.backend.posts == 1
+    assert "Checking…" in [card.title for card in reply.shown]
+
+
+async def test_a_lost_submit_that_never_arrived_is_uncertain_told_and_not_repeated(tmp_path: Path) -> None:
+    async with House(tmp_path, PaintedBackend(fates=(Fate(lost=True, accepted=False),))) as house:
+        job, reply = await house.ask(request())
+        record = await house.over(job)
+        assert house.life.accounts.pictures(ANNA.key) == 0
+        assert house.life.accounts.dollars == pytest.approx(0.015)
+    assert record.outcome == Uncertain()
+    assert house.backend.posts == 1
+    assert reply.closed is not None
+    assert [action.verb for action in reply.closed.actions] == ["retry"]
+
+
+async def test_a_prediction_without_inputs_is_never_guessed(tmp_path: Path) -> None:
+    account = Account()
+    account.tells_inputs = False
+    async with House(tmp_path, PaintedBackend(fates=(Fate(lost=True),), account=account)) as house:
+        job, _ = await house.ask(request())
+        assert (await house.over(job)).outcome == Uncertain()
+
+
+async def test_two_lost_submits_never_swap_pictures(tmp_path: Path) -> None:
+    fates = (Fate(lost=True), Fate(lost=True))
+    async with House(tmp_path, PaintedBackend(fates=fates)) as house:
+        fox, _ = await house.ask(request("a fox", 1))
+        cat, _ = await house.ask(request("a cat", 2), requester=BEN)
+        for job in (fox, cat):
+            await house.over(job)
+            entry = await house.ledger.entry(job.id)
+            assert entry is not None
+            assert entry.ticket is not None
+            assert house.backend.account.paintings[entry.ticket.id].prepared.request == job.request
+
+
+# ---- killed and started again ----
+
+
+@pytest.mark.parametrize("after", ["accept", "intend", "begin_post", "post", "submitted", "ended", "close"])
+async def test_a_kill_at_any_line_ends_in_one_answer_and_one_charge(
+    tmp_path: Path, after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account, replies = Account(), dict[str, NotingReply]()
+    async with House(tmp_path, PaintedBackend(account=account), replies=replies) as first:
+        reached = asyncio.Event()
+
+        def stop_after(target: object, name: str) -> None:
+            real = getattr(target, name)
+
+            async def stopping(*args: object, **more: object) -> object:
+                answer = await real(*args, **more)
+                reached.set()
+                await asyncio.Event().wait()
+                return answer
+
+            monkeypatch.setattr(target, name, stopping)
+
+        reply = NotingReply(message="m")
+        match after:
+            case "accept":
+                monkeypatch.setattr(first.intake, "pump", reached.set)
+            case "intend" | "begin_post" | "submitted":
+                stop_after(first.ledger, after)
+            case "post":
+                stop_after(first.backend, "submit")
+            case "ended":
+                monkeypatch.setattr(Life, "deliver", _never(reached))
+            case "close":
+                stop_after(reply, "close")
+        job, _ = await first.ask(request(), reply=reply)
+        await asyncio.wait_for(reached.wait(), 5)
+    monkeypatch.undo()
+    async with House(tmp_path, PaintedBackend(account=account), replies=replies) as second:
+        await second.resume()
+        record = await second.over(job)
+        counted = second.life.accounts.pictures(ANNA.key)
+    assert reply.closed is not None
+    if after == "begin_post":  # it never got out, but nobody can know that
+        assert (record.outcome, len(account.posts), counted) == (Uncertain(), 0, 0)
+    else:
+        assert isinstance(record.outcome, Finished)
+        assert (len(account.posts), counted) == (1, 1)
+        assert reply.closed.pictures[0].path.is_file()
+    assert closes(reply) == (2 if after == "close" else 1)  # the same edit twice is one visible answer
+
+
+def _never(reached: asyncio.Event) -> object:
+    async def deliver(_life: Life, _job_id: str) -> bool:
+        reached.set()
+        await asyncio.Event().wait()
+        return False
+
+    return deliver
+
+
+async def test_a_waiting_job_is_queued_again(tmp_path: Path) -> None:
+    account, replies = Account(), dict[str, NotingReply]()
+    async with House(tmp_path, PaintedBackend(seconds=60, pictures_at_once=1, account=account), replies=replies) as one:
+        await one.ask(request())
+        waiting, reply = await one.ask(request("a cat"), requester=BEN)
+    async with House(tmp_path, PaintedBackend(account=account, pictures_at_once=9), replies=replies) as two:
+        await two.resume()
+        record = await two.over(waiting)
+    assert isinstance(record.outcome, Finished)
+    assert reply.closed is not None
+    assert len(account.posts) == 2
+
+
+async def test_a_replayed_command_is_the_same_job(tmp_path: Path) -> None:
+    async with House(tmp_path, PaintedBackend()) as house:
+        first, _ = await house.ask(request(), key="interaction")
+        await house.over(first)
+        again, _ = await house.ask(request(), key="interaction")
+        assert again.id == first.id
+        assert house.life.accounts.pictures(ANNA.key) == 1
+    assert house.backend.posts == 1
+
+
+# ---- cancel ----
+
+
+async def test_a_waiting_job_is_cancelled_for_free(tmp_path: Path) -> None:
+    async with House(tmp_path, PaintedBackend(seconds=30, pictures_at_once=1)) as house:
+        await house.ask(request())
+        job, reply = await house.ask(request(), requester=BEN)
+        with pytest.raises(NotAllowed):
+            await house.intake.cancel(job.id, by=ANNA, moderates=False)
+        assert "paid" not in await house.intake.cancel(job.id, by=BEN, moderates=False)
+        record = await house.over(job)
+        assert house.life.accounts.pictures(BEN.key) == 0
+        with pytest.raises(BadRequest, match="already over"):
+            await house.intake.cancel(job.id, by=BEN, moderates=False)
+    assert record.outcome == Cancelled(paid=False)
+    assert reply.closed is not None
+    assert house.backend.posts == 1
+
+
+async def test_a_submitted_job_is_still_paid_not_posted_and_kept(tmp_path: Path) -> None:
+    async with House(tmp_path, PaintedBackend(seconds=0.3)) as house:
+        job, reply = await house.ask(request())
+        while not house.backend.account.paintings:
+            await asyncio.sleep(0.01)
+        assert "paid" in await house.intake.cancel(job.id, by=BEN, moderates=True)
+        assert reply.closed is not None
+        assert reply.closed.title == "Cancelled"
+        record = await house.over(job)
+        assert house.life.accounts.pictures(ANNA.key) == 1
+    assert record.outcome == Cancelled(paid=True)
+    assert record.pictures[0].path.is_file()
+    assert not record.public
+    assert reply.closed.pictures == ()
+
+
+# ---- limits ----
+
+
+async def test_limits_hold_from_the_first_job(tmp_path: Path) -> None:
+    limits = Limits(per_person=1, queue_per_person=1, per_day=3, budget=10)
+    async with House(tmp_path, PaintedBackend(seconds=0.2), limits=limits) as house:
+        await house.ask(request())
+        second, _ = await house.ask(request())
+        with pytest.raises(LimitReached, match="2 jobs under way"):
+            await house.ask(request())
+        await house.over(second)
+        with pytest.raises(LimitReached, match="1 left"):
+            await house.ask(request(count=2))
+    async with House(tmp_path, PaintedBackend(), limits=limits) as later:
+        with pytest.raises(LimitReached, match="1 left"):
+            await later.ask(request(count=2))
+
+
+async def test_a_burst_cannot_slip_past_the_limits(tmp_path: Path) -> None:
+    limits = Limits(per_person=1, queue_per_person=4, per_day=100, budget=10)
+    async with House(tmp_path, PaintedBackend(seconds=5), limits=limits) as house:
+        asked = await asyncio.gather(*(house.ask(request()) for _ in range(20)), return_exceptions=True)
+    assert sum(isinstance(answer, LimitReached) for answer in asked) == 15
+
+
+async def test_the_budget_is_a_hard_stop_for_everyone(tmp_path: Path) -> None:
+    limits = Limits(per_person=3, queue_per_person=20, per_day=100, budget=0.03)
+    async with House(tmp_path, PaintedBackend(), limits=limits) as house:
+        for who in (ANNA, BEN):
+            await house.over((await house.ask(request(), requester=who))[0])
+        with pytest.raises(BudgetReached):
+            await house.ask(request())
+    assert house.backend.posts == 2
+
+
+# ---- what may show ----
+
+
+async def test_a_flagged_picture_is_covered_and_says_why(tmp_path: Path) -> None:
+    async with House(tmp_path, PaintedBackend(fates=(Fate(flags=(Flag.NO, Flag.YES)),))) as house:
+        job, reply = await house.ask(request(count=2))
+        await house.over(job)
+    assert reply.closed is not None
+    assert [shown.hidden for shown in reply.closed.pictures] == [False, True]
+    assert any("safety check flagged" in line.text for line in reply.closed.lines)
+    assert "fox" not in reply.closed.pictures[1].alt
+
+
+async def test_an_unjudged_picture_is_covered(tmp_path: Path) -> None:
+    async with House(tmp_path, PaintedBackend(fates=(Fate(flags=()),))) as house:
+        job, reply = await house.ask(request())
+        await house.over(job)
+    assert reply.closed is not None
+    assert reply.closed.pictures[0].hidden
+
+
+async def test_a_withheld_picture_is_not_posted_and_its_requester_is_told_alone(tmp_path: Path) -> None:
+    backend = PaintedBackend(fates=(Fate(flags=(Flag.YES, Flag.NO)),))
+    async with House(tmp_path, backend, policy=Policy("block")) as house:
+        job, reply = await house.ask(request(count=2))
+        record = await house.over(job)
+    assert reply.closed is not None
+    assert [shown.index for shown in reply.closed.pictures] == [2]
+    assert record.withheld == frozenset({1})
+    assert len(reply.whispers) == 1
+
+
+async def test_a_part_that_is_missing_is_named_and_the_rest_is_delivered(tmp_path: Path) -> None:
+    async with House(tmp_path, PaintedBackend(fates=(Fate(missing=frozenset({2})),))) as house:
+        job, reply = await house.ask(request(count=3))
+        await house.over(job)
+    assert reply.closed is not None
+    assert [shown.index for shown in reply.closed.pictures] == [1, 3]
+    assert any(line.text.startswith("Picture 2 is missing") for line in reply.closed.lines)
+
+
+# ---- delivery ----
+
+
+async def test_a_delivery_that_fails_for_now_is_made_later_and_frees_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.life.backoff", lambda *_a, **_k: 0.02)
+    async with House(tmp_path, PaintedBackend()) as house:
+        reply = NotingReply(message="m", fails=DeliveryFailed("the platform is down"))
+        job, _ = await house.ask(request(), reply=reply)
+        async with asyncio.timeout(5):
+            while closes(reply) < 3:
+                await asyncio.sleep(0.01)
+        assert house.intake.queue(ANNA).running == 0
+        reply.fails = None
+        record = await house.over(job)
+    assert record.delivered
+
+
+async def test_a_message_that_is_gone_leaves_the_picture_in_the_history(tmp_path: Path) -> None:
+    async with House(tmp_path, PaintedBackend()) as house:
+        reply = NotingReply(message="m", fails=DeliveryFailed("channel removed", gone=True))
+        job, _ = await house.ask(request(), reply=reply)
+        record = await house.over(job)
+        found = await house.store.history(ANNA)
+    assert not record.delivered
+    assert not record.public
+    assert [one.job.id for one in found] == [job.id]
+    entry = await _entry(tmp_path, job.id)
+    assert entry == State.SUBMITTED
+
+
+async def _entry(root: Path, job_id: str) -> State:
+    async with House(root, PaintedBackend()) as house:
+        entry = await house.ledger.entry(job_id)
+    assert entry is not None
+    return entry.state
+
+
+async def test_a_message_whose_time_runs_out_says_where_the_picture_will_be(tmp_path: Path) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    async with House(tmp_path, PaintedBackend(seconds=0.2)) as house:
+        reply = NotingReply(message="m", expires_at=datetime.now(UTC) + timedelta(seconds=30))
+        job, _ = await house.ask(request(), reply=reply)
+        record = await house.over(job)
+    assert reply.closed is not None
+    assert f"/show {job.short}" in reply.closed.lines[0].text
+    assert closes(reply) == 1
+    assert isinstance(record.outcome, Finished)
