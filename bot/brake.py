@@ -17,7 +17,8 @@ LOOK_EVERY = 60.0
 
 
 class Brake:
-    def __init__(self, backend: Backend, alerts: Alerts) -> None:
+    def __init__(self, backend: Backend, alerts: Alerts, look_every: float = LOOK_EVERY) -> None:
+        self._look_every = look_every
         self._backend = backend
         self._alerts = alerts
         self._reason: OperatorMustAct | None = None
@@ -44,7 +45,7 @@ class Brake:
     async def watch(self) -> None:
         """Look whether the account works again, for ever."""
         while True:
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(self._look_every)
             if self._reason is not None and await self._works():
                 log.info("account works again")
                 self._reason = None
