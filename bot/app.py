@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import itertools
+import random
 import signal
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -18,7 +20,7 @@ from bot.alerts import Alerts
 from bot.announcer import Announcer
 from bot.brake import Brake
 from bot.easel import Easel
-from bot.errors import BadSettings
+from bot.errors import BadSettings, Unreachable
 from bot.gate import Gate
 from bot.guard import Limits, Policy
 from bot.health import Check, Health
@@ -26,7 +28,7 @@ from bot.intake import Intake
 from bot.ledger import Ledger
 from bot.library import Library
 from bot.life import Life
-from bot.pacing import Durations
+from bot.pacing import Durations, backoff
 from bot.pictures import Gallery
 from bot.ports import Backend, Platform
 from bot.pricing import Pricing
@@ -104,7 +106,7 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
         await _remember(life)
         for platform in platforms:
             stack.push_async_callback(platform.close)
-            await platform.login()
+            await _login(platform)
         left = await store.open()
         _take_back(intake, life, left)
         engine.launch()
@@ -123,6 +125,18 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
                 gallery=gallery,
                 policy=life.policy,
             )
+
+
+async def _login(platform: Platform) -> None:
+    """A platform that is down delays us; what it owes people is not given up."""
+    for attempt in itertools.count(1):
+        try:
+            await platform.login()
+            return
+        except Unreachable as error:
+            wait = backoff(attempt, random.Random(), first=2.0, most=60.0)
+            log.warning("platform does not answer", platform=platform.name, detail=error.detail, again_in=round(wait))
+            await asyncio.sleep(wait)
 
 
 def _engine(settings: Settings, life: Life, backend: Backend) -> tuple[Engine, Intake]:

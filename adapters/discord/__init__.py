@@ -1,0 +1,41 @@
+"""Discord, as one of the chat platforms that Easel speaks with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from adapters.discord.invite import Check
+    from adapters.discord.settings import DiscordSettings
+    from bot.ports import Platform
+
+
+def connect(settings: DiscordSettings | None = None) -> Platform:
+    """The platform, not yet logged in. Without settings they come from the environment (`DISCORD_*`)."""
+    from adapters.discord.client import Discord  # discord.py takes 10 MB: only who uses it loads it
+    from adapters.discord.settings import DiscordSettings
+
+    return Discord(settings or DiscordSettings())
+
+
+def invite_url(application_id: int | str) -> str:
+    """The link with which someone who manages a server adds the bot, with the least permissions."""
+    from adapters.discord import invite
+
+    return invite.invite_url(application_id)
+
+
+async def application_id(settings: DiscordSettings | None = None) -> str:
+    """The application that the token belongs to. Raises KeyRefused or Unreachable."""
+    from adapters.discord import invite
+    from adapters.discord.settings import DiscordSettings
+
+    return await invite.application_id(settings or DiscordSettings())
+
+
+async def diagnose(settings: DiscordSettings | None = None) -> list[Check]:
+    """What `doctor` says of Discord: name, whether it is well, and what was found or is to be done."""
+    from adapters.discord import invite
+    from adapters.discord.settings import DiscordSettings
+
+    return await invite.diagnose(settings or DiscordSettings())

@@ -1,0 +1,249 @@
+"""The connection to Discord: logs in, registers the catalogue, receives interactions, reopens messages."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import discord
+import structlog
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+from yarl import URL
+
+from adapters.discord.address import Address
+from adapters.discord.asked import Asked, Lateness
+from adapters.discord.dispatch import Dispatch, is_suggestion
+from adapters.discord.options import definitions, for_guild
+from adapters.discord.reply import DiscordReply, Wires
+from adapters.discord.rest import Down, Refused, Rest
+from adapters.discord.settings import DiscordSettings
+from adapters.discord.turn import DiscordTurn, Lost
+from bot import cards
+from bot.easel import Easel
+from bot.errors import KeyRefused, Unreachable
+from commands.spec import Command
+
+log = structlog.get_logger(__name__)
+
+TOO_LATE = 2.5
+"""Seconds after which an interaction is not worth the work: Discord takes no answer after three."""
+LAST_WORDS = 2.0
+"""Seconds that commands have to end when the platform closes."""
+SUGGESTIONS = 8
+RECONNECT_AFTER = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds between tries to find the gateway when Discord is down as we start."""
+
+
+class _Gateway(discord.AutoShardedClient):
+    """discord.py with what one needs who caches and counts nothing: interactions belong to no intent."""
+
+    def __init__(self, shards: int | None) -> None:
+        super().__init__(
+            intents=discord.Intents(guilds=True),
+            shard_count=shards,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            max_messages=None,
+            chunk_guilds_at_startup=False,
+            allowed_mentions=discord.AllowedMentions.none(),
+        )
+        self.connected: set[int] = set()
+
+    async def on_shard_connect(self, shard: int) -> None:
+        self.connected.add(shard)
+        log.info("discord shard connected", shard=shard)
+
+    async def on_shard_resumed(self, shard: int) -> None:
+        self.connected.add(shard)
+
+    async def on_shard_disconnect(self, shard: int) -> None:
+        self.connected.discard(shard)
+
+    def on_raw_interaction(self, receive: Any) -> None:
+        """Hand over interactions as they came. discord.py would first build some ten objects that nothing here reads."""
+        self._connection.parsers["INTERACTION_CREATE"] = receive
+
+    def age_restricted(self, channel: int) -> bool:
+        return bool(getattr(self.get_channel(channel), "nsfw", False))
+
+
+class Discord:
+    """A Platform (bot.ports)."""
+
+    name = "discord"
+
+    def __init__(self, settings: DiscordSettings, catalogue: Sequence[Command] | None = None) -> None:
+        self._settings = settings
+        self._catalogue = catalogue
+        self._token = settings.token.get_secret_value()
+        self._logged_in = False
+        self._wires = Wires(Rest(settings.rest, self._token))
+        _quiet_library()
+        self._gateway = _Gateway(None if settings.shards == "auto" else settings.shards)
+        self._open = AsyncExitStack()
+        self._lateness = Lateness()
+        self._dispatch: Dispatch | None = None
+        self._turns: set[asyncio.Task[None]] = set()
+        self._taking = True
+        self._closed = asyncio.Event()
+
+    # ---- Platform ----
+
+    async def login(self) -> None:
+        if self._settings.api_base:
+            Route.BASE = self._settings.rest
+        if not self._logged_in:  # else an earlier try found Discord down
+            await self._open.enter_async_context(self._wires.rest)
+            self._logged_in = True
+        try:
+            await self._gateway.login(self._token)
+        except discord.LoginFailure:
+            raise KeyRefused("Discord refuses DISCORD_TOKEN. Reset it under Bot in the developer portal.") from None
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            raise Unreachable("Discord does not answer.", detail=type(error).__name__) from None
+
+    async def serve(self, easel: Easel) -> None:
+        catalogue = self._catalogue if self._catalogue is not None else _catalogue()
+        self._dispatch = Dispatch(catalogue, easel)
+        self._gateway.on_raw_interaction(self._receive)
+        connecting = asyncio.create_task(self._connect())
+        syncing = asyncio.create_task(self._sync(definitions(catalogue, easel), easel.settings.data_dir))
+        closing = asyncio.create_task(self._closed.wait())
+        try:
+            await asyncio.wait({connecting, closing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (connecting, syncing, closing):
+                task.cancel()
+            await asyncio.gather(connecting, syncing, closing, return_exceptions=True)
+        if not connecting.cancelled() and not self._closed.is_set():
+            connecting.result()
+
+    def reopen(self, address: str) -> DiscordReply:
+        """Raises ValueError for a text that is no address of ours."""
+        return DiscordReply(self._wires, Address.parse(address))
+
+    @property
+    def ready(self) -> bool:
+        shards = self._gateway.shard_count or 0  # None until Discord said how many
+        return bool(shards) and len(self._gateway.connected) >= shards and not self._closed.is_set()
+
+    async def stop_taking(self) -> None:
+        self._taking = False
+
+    async def close(self) -> None:
+        self._taking = False
+        self._closed.set()
+        await _ended(self._turns, LAST_WORDS)
+        await _ended(self._wires.edits, LAST_WORDS)
+        if self._logged_in:
+            await _close_gateway(self._gateway)
+        await self._open.aclose()
+
+    # ---- the gateway ----
+
+    async def _connect(self) -> None:
+        tries = 0
+        while True:
+            try:
+                if self._settings.api_base:
+                    _, url, _ = await self._gateway.http.get_bot_gateway()
+                    DiscordWebSocket.DEFAULT_GATEWAY = URL(url)
+                await self._gateway.connect()
+                return
+            except (discord.GatewayNotFound, aiohttp.ClientError, OSError):
+                wait = RECONNECT_AFTER[min(tries, len(RECONNECT_AFTER) - 1)]
+                tries += 1
+                log.warning("discord's gateway is not to be found", retry_in=wait)
+                await asyncio.sleep(wait)
+
+    def _receive(self, raw: dict[str, Any]) -> None:
+        task = asyncio.create_task(self._take(Asked(raw)))
+        self._turns.add(task)
+        task.add_done_callback(self._turns.discard)
+
+    async def _take(self, asked: Asked) -> None:
+        late = self._lateness.of(asked.born, time.time())
+        if late > TOO_LATE:
+            log.info("an interaction came too late", late=round(late, 1))
+            return
+        if is_suggestion(asked):
+            await self._suggest(asked)
+            return
+        turn = DiscordTurn(self._wires, asked, restricted=self._gateway.age_restricted, files=self._settings.api_base)
+        if not self._taking or self._dispatch is None:
+            with suppress(Lost):
+                await turn.tell(cards.notice("I'm restarting. Please try again in a moment."))
+            return
+        await self._dispatch.run(asked, turn)
+
+    async def _suggest(self, asked: Asked) -> None:
+        choices = self._dispatch.suggest(asked) if self._dispatch and self._taking else []
+        answer = {"type": SUGGESTIONS, "data": {"choices": choices}}
+        with suppress(Refused, Down):  # the next letter asks again
+            await self._wires.rest.answer(asked.id, asked.token, answer, timeout=2.5)
+
+    # ---- commands ----
+
+    async def _sync(self, payload: list[dict[str, Any]], data_dir: Path) -> None:
+        """Register the commands if they changed since the last time: Discord counts registrations."""
+        application = self._gateway.application_id
+        assert application is not None
+        mark = data_dir / "discord-commands.sha256"
+        digest = _digest(application, self._settings.guild_ids, payload)
+        if mark.is_file() and mark.read_text().strip() == digest:
+            return
+        try:
+            await self._register(application, payload)
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            log.error("discord did not take the commands", error=type(error).__name__, code=getattr(error, "code", 0))
+            return
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_text(digest + "\n")
+        log.info("discord commands registered", count=len(payload))
+
+    async def _register(self, application: int, payload: list[dict[str, Any]]) -> None:
+        http = self._gateway.http
+        if not self._settings.guild_ids:
+            await http.bulk_upsert_global_commands(application, payload)
+        for guild in self._settings.guild_ids:
+            await http.bulk_upsert_guild_commands(application, guild, [for_guild(one) for one in payload])
+
+
+def _catalogue() -> Sequence[Command]:
+    from commands import CATALOGUE
+
+    return CATALOGUE
+
+
+def _digest(application: int, guilds: Sequence[int], payload: list[dict[str, Any]]) -> str:
+    said = json.dumps([application, list(guilds), payload], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+async def _ended(tasks: set[asyncio.Task[None]], seconds: float) -> None:
+    """Let them end by themselves for so long, then end them."""
+    left = set(tasks)
+    if left:
+        await asyncio.wait(left, timeout=seconds)
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
+async def _close_gateway(gateway: _Gateway) -> None:
+    with suppress(aiohttp.ClientError, OSError):
+        await gateway.close()
+
+
+def _quiet_library() -> None:
+    """discord.py's own lines below WARNING tell nothing that ours don't, and it warns that voice is missing."""
+    logging.getLogger("discord").setLevel(logging.WARNING)
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False

@@ -1,0 +1,53 @@
+"""Runs the real bot, and kills it with SIGKILL at one chosen line: `python -m tests.scenarios.fatal "after Ledger.intend" run`.
+
+The process is the one that `python -m bot` starts; only the named method is wrapped, so nothing in the bot knows of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+PLACES = {
+    "Store": "bot.store",
+    "Ledger": "bot.ledger",
+    "Life": "bot.life",
+    "Client": "adapters.wavespeed.client",
+    "DiscordReply": "adapters.discord.reply",
+}
+
+
+def arm(point: str) -> None:
+    """`point` is "before Class.method" or "after Class.method"."""
+    when, target = point.split(" ", 1)
+    owner_name, method = target.split(".")
+    owner = getattr(importlib.import_module(PLACES[owner_name]), owner_name)
+    setattr(owner, method, _fatal(getattr(owner, method), when))
+
+
+def _fatal(real: Callable[..., Any], when: str) -> Callable[..., Any]:
+    @functools.wraps(real)
+    async def wrapped(*args: Any, **more: Any) -> Any:
+        if when == "before":
+            die()
+        answer = await real(*args, **more)
+        die()
+        return answer
+
+    return wrapped
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    arm(sys.argv.pop(1))
+    from bot.__main__ import main
+
+    main()
