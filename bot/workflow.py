@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -31,6 +31,8 @@ _FLOW = "1"
 
 _life: Life
 _on_over: Callable[[str], None]
+_runs: set[asyncio.Task[object]] = set()
+"""The tasks of steps under way, so that a stop can end them before what they use is closed."""
 
 
 @DBOS.workflow(name="job", max_recovery_attempts=None, serialization_type=_PORTABLE)
@@ -54,17 +56,29 @@ async def redeliver(job_id: str) -> None:
 async def live(job_id: str) -> bool:
     """True when the answer is out."""
     try:
-        if await _through_faults(_life.submit, job_id):
-            await _through_faults(_life.follow, job_id)
-        return await _life.deliver(job_id)
+        return await _ours(_lived(job_id))
     except Exception:
         log.exception("job broken", job=job_id)
         return False  # the person still gets an answer
 
 
+async def _lived(job_id: str) -> bool:
+    if await _through_faults(_life.submit, job_id):
+        await _through_faults(_life.follow, job_id)
+    return await _life.deliver(job_id)
+
+
 @DBOS.step(name="deliver_again")
 async def deliver_again(job_id: str) -> None:
-    await _life.redeliver(job_id)
+    await _ours(_life.redeliver(job_id))
+
+
+async def _ours(coroutine: Coroutine[object, object, T]) -> T:
+    """Run as a task that `Engine.close` can end."""
+    task = asyncio.create_task(coroutine)
+    _runs.add(task)
+    task.add_done_callback(_runs.discard)
+    return await task
 
 
 _TRIES = 5
@@ -155,5 +169,10 @@ class Engine:
         """Leave what runs to the next start."""
         logging.getLogger("dbos").setLevel(logging.ERROR)  # it warns of each run that is left, which is the point
         await asyncio.to_thread(DBOS.destroy)
+        # Only now: a run that is ended while the engine lives would be written down as failed.
+        left = list(_runs)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
         if self._sqlite is not None:
             self._sqlite.dispose()
