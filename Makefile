@@ -10,7 +10,9 @@ STAMP  := $(VENV)/.synced
 setup: $(STAMP)
 
 $(STAMP): requirements.lock requirements-dev.lock
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Easel needs Python 3.11 or newer. Name one: make PYTHON=python3.11")'
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "On Debian and Ubuntu, first: sudo apt install python3-venv" >&2; exit 1; }
 	@test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check "uv>=0.13,<0.14"
 	@$(UV) pip sync --quiet --compile-bytecode --python $(PY) --require-hashes requirements-dev.lock
 	@touch $@
