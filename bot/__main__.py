@@ -1,23 +1,259 @@
-"""The command line: `python -m bot` runs the bot."""
+"""The command line: `python -m bot` runs the bot, and its subcommands do the rest."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import contextlib
+import ctypes
+import importlib
+import signal
 import sys
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from bot.settings import Settings
+
+DEMO_PROMPT = "a red fox in the snow"
+M_ARENA_MAX = -8
+"""glibc's mallopt(3)."""
+
+Arguments = argparse.Namespace
+T = TypeVar("T")
 
 
-def main() -> None:
-    from bot import logs
-    from bot.app import serve
-    from bot.errors import EaselError
-    from bot.settings import Settings, platforms, read
+def main(argv: Sequence[str] | None = None) -> None:
+    """Exits with 0, 1 when it failed, 2 when settings or arguments make no sense."""
+    arguments = _parser(sys.argv[1:] if argv is None else argv).parse_args(argv)
+    sys.exit(_guarded(arguments))
 
+
+def _guarded(arguments: Arguments) -> int:
+    from bot.errors import BadSettings, EaselError
+
+    run: Callable[[Arguments], int] = arguments.run
     try:
-        settings = read(Settings)[0]
-        logs.configure(settings.log_level)
-        asyncio.run(serve(settings, platforms(settings)))
+        return run(arguments)
+    except BadSettings as error:
+        return _fail(str(error), 2)
     except EaselError as error:
-        sys.exit(str(error))
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        return _unexpected(error)
+
+
+def _fail(message: str, code: int = 1) -> int:
+    print(message, file=sys.stderr)
+    return code
+
+
+def _unexpected(error: Exception) -> int:
+    """One line; who wants to know more asks for it."""
+    from bot.settings import raw
+
+    if raw("EASEL_LOG_LEVEL") == "DEBUG":
+        raise error
+    if isinstance(error, OSError) and error.errno is not None:
+        return _fail(f"The system refuses: {error.strerror or error}. EASEL_LOG_LEVEL=DEBUG tells more.")
+    return _fail(f"Something went wrong ({type(error).__name__}). EASEL_LOG_LEVEL=DEBUG tells more.")
+
+
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bot", description="Easel draws pictures from words for people in a chat."
+    )
+    parser.set_defaults(run=_run)
+    commands = parser.add_subparsers(title="commands", metavar="")
+    commands.add_parser("run", help="run the bot (also without any command)").set_defaults(run=_run)
+    commands.add_parser("doctor", help="look whether all is well, and say what to do").set_defaults(run=_doctor)
+    invite = commands.add_parser("invite", help="print the link that adds the bot to a Discord server")
+    invite.add_argument("--application", metavar="ID", help="the application's id, if there is no token yet")
+    invite.set_defaults(run=_invite)
+    commands.add_parser("migrate", help="bring the database up to date").set_defaults(run=_migrate)
+    imagine = commands.add_parser("imagine", help="draw one picture here, without a chat")
+    if "imagine" in argv:
+        _arguments_of_imagine(imagine)
+    imagine.set_defaults(run=_imagine)
+    simulate = commands.add_parser("simulate", help="serve a simulated image API that costs nothing")
+    simulate.add_argument("--port", type=int, default=8041, help="8041 if not given; 0 takes a free one")
+    simulate.add_argument("--seconds", type=float, default=6.0, help="how long a picture takes, about")
+    simulate.set_defaults(run=_simulate)
+    return parser
+
+
+def _arguments_of_imagine(parser: argparse.ArgumentParser) -> None:
+    _module("terminal").add_arguments(parser)
+    parser.add_argument("--out", type=Path, default=Path("pictures"), metavar="FOLDER", help="where it is saved")
+
+
+def _module(adapter: str) -> Any:
+    """An adapter by name: the heart knows none of them."""
+    return importlib.import_module(f"adapters.{adapter}")
+
+
+# ---- run ----
+
+
+def _run(_arguments: Arguments) -> int:
+    from bot import logs
+    from bot.settings import platforms, raw
+
+    _few_arenas()
+    if not raw("EASEL_PLATFORMS") and not raw("DISCORD_TOKEN"):
+        return _demonstrate()
+
+    from bot.app import read_all, serve
+
+    settings = read_all()
+    logs.configure(settings.log_level)
+    with asyncio.Runner(loop_factory=_quick_loop()) as runner:
+        runner.run(serve(settings, platforms(settings)))
+    return 0
+
+
+def _quick_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's event loop; the usual one where there is none (Windows)."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _few_arenas() -> None:
+    """One heap for each of our threads would hold on to tens of megabytes (glibc only)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
+
+
+def _demonstrate() -> int:
+    """One picture over the whole way, for who has no token yet."""
+    import tempfile
+
+    from pydantic import SecretStr
+
+    from bot.settings import Settings, raw, read
+
+    settings = read(Settings)[0]
+    missing = "DISCORD_TOKEN is" if raw("WAVESPEED_API_KEY") else "DISCORD_TOKEN and WAVESPEED_API_KEY are"
+    print(f"Not set up for a chat yet: {missing} missing. The README leads there in five minutes.")
+    print(f"Until then, one picture from a simulated image API, which costs nothing: “{DEMO_PROMPT}”\n", flush=True)
+    out = settings.data_dir / "demo"
+    with tempfile.TemporaryDirectory(prefix="easel-demo-") as folder:  # the simulator forgets its jobs; so do we
+        apart = _apart(settings, Path(folder), alert_url=SecretStr(""))
+        work = _draw(apart, Arguments(prompt=DEMO_PROMPT), out, _module("wavespeed").simulated())
+        code = _interruptible(work, "Stopped. Nothing was spent.")
+    if code == 0:
+        print(
+            "\nThis was a simulation, its price too. `python -m bot doctor` says what is missing for real pictures in your chat."
+        )
+    return code
+
+
+# ---- imagine ----
+
+
+def _imagine(arguments: Arguments) -> int:
+    from bot.app import backend_of, read_all
+
+    settings = read_all(chat=False)
+    apart = _apart(settings, settings.data_dir / "terminal")
+    backend = contextlib.nullcontext(backend_of(apart))
+    return _interruptible(
+        _draw(apart, arguments, arguments.out, backend),
+        "Stopped. A picture that was accepted isn't lost: the next `imagine` goes on with it.",
+    )
+
+
+def _apart(settings: Settings, data_dir: Path, **other: object) -> Settings:
+    """The same settings with a data folder and databases of its own: the bot itself may be running."""
+    return settings.model_copy(update={"data_dir": data_dir, "database_url": "", **other})
+
+
+async def _draw(
+    settings: Settings, given: Arguments, out: Path, backend: contextlib.AbstractAsyncContextManager[Any]
+) -> int:
+    """Through intake, engine, ledger and API client, like any picture asked for in a chat."""
+    from bot import logs
+    from bot.app import opened
+
+    logs.configure("DEBUG" if settings.log_level == "DEBUG" else "ERROR")  # the terminal belongs to the progress
+    terminal = _module("terminal").connect(given, out)
+    async with backend as client, opened(settings, client, [terminal]) as easel:
+        await terminal.serve(easel)
+    return 0 if terminal.saved else 1
+
+
+def _interruptible(work: Coroutine[Any, Any, int], stopped: str) -> int:
+    """Run it; Ctrl-C and SIGTERM end it with everything closed, and `stopped` is said."""
+    try:
+        return asyncio.run(_until_asked(work))
+    except asyncio.CancelledError:
+        return _fail(stopped, 130)
+
+
+async def _until_asked(work: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.create_task(work)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await task
+
+
+# ---- the rest ----
+
+
+def _doctor(_arguments: Arguments) -> int:
+    from bot import logs
+    from bot.doctor import diagnose
+
+    logs.configure("ERROR")
+
+    async def look() -> bool:
+        well = True
+        async for check in diagnose():
+            print(check, flush=True)
+            well = well and check.ok
+        return well
+
+    if asyncio.run(look()):
+        print("\nAll is well.")
+        return 0
+    print("\nWhat is marked with ✗ needs you.")
+    return 1
+
+
+def _invite(arguments: Arguments) -> int:
+    discord = _module("discord")
+    print(discord.invite_url(arguments.application or asyncio.run(discord.application_id())))
+    return 0
+
+
+def _migrate(_arguments: Arguments) -> int:
+    from bot import folder
+    from bot.settings import Settings, read
+    from bot.store import Database
+    from bot.store.migrate import current, upgrade
+
+    settings = read(Settings)[0]
+    with folder.held(settings.data_dir), contextlib.closing(Database(settings.database)) as database:
+        before = current(database)
+        changed = upgrade(database)
+        print(f"{before or 'empty'} → {current(database)}" if changed else f"{before}: already up to date")
+    return 0
+
+
+def _simulate(arguments: Arguments) -> int:
+    def ready(address: str) -> None:
+        print(f"A simulated WaveSpeedAI API answers at {address} and charges nothing. Ctrl-C ends it.")
+        print(f"To draw with it:  WAVESPEED_BASE_URL={address} WAVESPEED_API_KEY=any python -m bot", flush=True)
+
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(_until_asked(_module("wavespeed").simulate(arguments.port, arguments.seconds, ready)))
+    return 0
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from bot.errors import BadSettings
+
 Check = Callable[[], Awaitable[bool]]
 
 
@@ -22,7 +24,14 @@ class Health:
         app.router.add_get("/readyz", self._ready)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port).start()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except OSError:
+            await self._runner.cleanup()
+            raise BadSettings(
+                f"EASEL_HTTP_PORT: {self._port} at {self._host} is taken or not allowed. "
+                "Choose another one; 0 takes any that is free."
+            ) from None
         return self
 
     async def __aexit__(self, *_exc: object) -> None:

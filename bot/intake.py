@@ -25,6 +25,8 @@ from bot.store import Record
 
 log = structlog.get_logger()
 
+STARTING_AT_ONCE = 16
+
 Start = Callable[[str], Awaitable[None]]
 
 
@@ -57,8 +59,21 @@ class Intake:
     # ---- from memory ----
 
     def check(self, requester: Requester, place: Place, request: ImageRequest) -> None:
-        """Raise LimitReached, BudgetReached, DiskFull, KeyRefused or CreditsExhausted; waits for nothing."""
+        """Raise LimitReached, BudgetReached, DiskFull, KeyRefused or CreditsExhausted; waits for nothing.
+
+        Of a spent budget and a full disk the operator is alerted.
+        """
         del place  # what a community allows comes with its settings
+        try:
+            self._check(requester, request)
+        except BudgetReached:
+            self._life.alerts.raise_("BudgetReached", "the daily budget is spent; nothing is drawn until it frees up.")
+            raise
+        except DiskFull:
+            self._life.alerts.raise_("DiskFull", "the disk is nearly full; no new job is taken.")
+            raise
+
+    def _check(self, requester: Requester, request: ImageRequest) -> None:
         self._life.brake.check()
         self._life.gallery.check_room()
         running, waiting = self._gate.of(requester.key)
@@ -122,7 +137,7 @@ class Intake:
         if self._closed:
             raise TryAgain("Easel is restarting. Please ask again in a moment.")
         self._life.backend.capabilities.check(request)
-        self._check_and_alert(requester, place, request)
+        self.check(requester, place, request)
         job = Job(
             id=str(ULID()),
             short="",
@@ -153,18 +168,9 @@ class Intake:
             self._life.accounts.give_back(job.id)
             return await self._replayed(requester, delivery_key, ordinal)
         log.info("accepted", job=kept.id, platform=place.platform, pictures=request.count)
+        self._life.hand_over(kept, reply.key)
         self._queue(kept, reply)
         return kept
-
-    def _check_and_alert(self, requester: Requester, place: Place, request: ImageRequest) -> None:
-        try:
-            self.check(requester, place, request)
-        except BudgetReached:
-            self._life.alerts.raise_("BudgetReached", "the daily budget is spent; nothing is drawn until it frees up.")
-            raise
-        except DiskFull:
-            self._life.alerts.raise_("DiskFull", "the disk is nearly full; no new job is taken.")
-            raise
 
     async def _replayed(self, requester: Requester, delivery_key: str, ordinal: int) -> Job:
         record = await self._life.store.delivered_as(requester.platform, delivery_key, ordinal)
@@ -180,16 +186,19 @@ class Intake:
         self.pump()
 
     def pump(self) -> None:
-        """Let in whoever may pass now."""
-        while not self._closed and (entrant := self._gate.next()):
+        """Let in whoever may pass now, a few at a time: in a burst, first answers to people come before submits."""
+        while not self._closed and len(self._starting) < STARTING_AT_ONCE and (entrant := self._gate.next()):
             self._places = None
             task = asyncio.create_task(self._start(entrant.job_id))
             self._starting.add(task)
-            task.add_done_callback(self._starting.discard)
+            task.add_done_callback(self._started)
+
+    def _started(self, task: asyncio.Task[None]) -> None:
+        self._starting.discard(task)
+        self.pump()
 
     async def _start(self, job_id: str) -> None:
         try:
-            await self._life.store.started(job_id)
             await self._run(job_id)
         except Exception:
             # It stays in the store: the next start goes on with it.
@@ -243,7 +252,7 @@ class Intake:
         if self._gate.is_waiting(job_id):
             self.over(job_id)
             self._life.accounts.give_back(job_id)
-            await self._life.store.ended(job_id, Cancelled(paid=False), 0.0, {})
+            await self._life.store.ended(record, Cancelled(paid=False), 0.0, {})
             if not await self._life.deliver(job_id):
                 await self._redeliver(job_id)
         else:

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from bot.jobs import Job
 from bot.ports import Sighting, Ticket
@@ -38,6 +39,28 @@ COUNTED = (State.INTENDED, State.POSTING, State.SUBMITTED, State.UNCERTAIN)
 """What counts against the budget. All but the uncertain count against the person, too."""
 
 
+_OF: sa.BindParameter[str] = sa.bindparam("of")
+_GET = sa.select(ledger).where(ledger.c.job_id == _OF)
+_STARTED = jobs.update().where(jobs.c.id == _OF, jobs.c.state == "waiting").values(state="running")
+
+
+def _move(old: State, new: State, **values: Any) -> ReturningUpdate[Any]:
+    """One arrow. RETURNING, never rowcount: it is -1 on some drivers, and truthy."""
+    change = ledger.update().where(ledger.c.job_id == _OF, ledger.c.state == old.value)
+    return change.values(state=new.value, **values).returning(ledger.c.job_id)
+
+
+_BEGIN_POST = _move(
+    State.INTENDED, State.POSTING, posted_at=sa.bindparam("posted_at"), owner=sa.bindparam("owner")
+).where(~sa.select(jobs.c.id).where(jobs.c.id == _OF, jobs.c.cancelled_at.is_not(None)).exists())
+_SUBMITTED = _move(
+    State.POSTING,
+    State.SUBMITTED,
+    prediction_id=sa.bindparam("prediction_id"),
+    submitted_at=sa.bindparam("submitted_at"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One job's line. `pictures` and `price` (US$) are what it is charged; `posted_at` is when the POST began."""
@@ -57,41 +80,44 @@ class Ledger:
         """`owner` names this process, so that an operator can tell who made a POST."""
         self._database = database
         self._owner = owner
+        conflict = insert(database, ledger).on_conflict_do_nothing(index_elements=["job_id"])
+        self._intend = conflict.returning(ledger.c.job_id)
 
     async def intend(self, job: Job, price: float) -> Entry:
-        """Write down what will be paid, once; a repeated call returns the line as it stands."""
-        row = {
+        """Write down what will be paid, once, and that the job runs; a repeated call returns the line as it stands."""
+        charged_at = _now()
+        row: dict[str, Any] = {
             "job_id": job.id,
             "person": job.requester.key,
             "state": State.INTENDED.value,
             "pictures": job.request.count,
             "price": price,
-            "charged_at": _now(),
+            "charged_at": charged_at,
         }
-        statement = insert(self._database, ledger).values(**row).on_conflict_do_nothing(index_elements=["job_id"])
 
         def work(connection: sa.Connection) -> Entry:
-            connection.execute(statement)
-            return _entry(connection.execute(sa.select(ledger).where(ledger.c.job_id == job.id)).mappings().one())
+            connection.execute(_STARTED, {"of": job.id})
+            if connection.execute(self._intend, row).first():
+                return Entry(
+                    job.id, row["person"], State.INTENDED, row["pictures"], price, row["charged_at"], None, None
+                )
+            return _entry(connection.execute(_GET, {"of": job.id}).mappings().one())
 
         return await self._database.write(work)
 
     async def begin_post(self, job_id: str) -> bool:
         """Take the one right to POST this job. False if it was taken before, or the job was cancelled."""
-        cancelled = sa.select(jobs.c.id).where(jobs.c.id == job_id, jobs.c.cancelled_at.is_not(None)).exists()
-        return await self._move(
-            job_id, State.INTENDED, State.POSTING, unless=cancelled, posted_at=_now(), owner=self._owner
-        )
+        return await self._moved(_BEGIN_POST, {"of": job_id, "posted_at": _now(), "owner": self._owner})
 
     async def refused(self, job_id: str) -> None:
         """The answer proves that nothing was accepted: the POST may be tried again."""
-        await self._move(job_id, State.POSTING, State.INTENDED)
+        await self._moved(_move(State.POSTING, State.INTENDED), {"of": job_id})
 
     async def submitted(self, job_id: str, ticket: Ticket) -> bool:
         """Write down the accepted prediction. False if another job already owns it."""
-        values = {"prediction_id": ticket.id, "submitted_at": ticket.submitted_at.timestamp()}
+        values = {"of": job_id, "prediction_id": ticket.id, "submitted_at": ticket.submitted_at.timestamp()}
         try:
-            return await self._move(job_id, State.POSTING, State.SUBMITTED, **values)
+            return await self._moved(_SUBMITTED, values)
         except sa.exc.IntegrityError:
             return False
 
@@ -100,11 +126,11 @@ class Ledger:
         await self._set(job_id, State.RETURNED)
 
     async def uncertain(self, job_id: str) -> bool:
-        return await self._move(job_id, State.POSTING, State.UNCERTAIN)
+        return await self._moved(_move(State.POSTING, State.UNCERTAIN), {"of": job_id})
 
     async def entry(self, job_id: str) -> Entry | None:
-        statement = sa.select(ledger).where(ledger.c.job_id == job_id)
-        row = await self._database.read(lambda connection: connection.execute(statement).mappings().first())
+        values = {"of": job_id}
+        row = await self._database.read(lambda connection: connection.execute(_GET, values).mappings().first())
         return _entry(row) if row else None
 
     async def predictions(self, since: datetime) -> set[str]:
@@ -139,13 +165,8 @@ class Ledger:
         )
         return await self._database.read(lambda connection: int(connection.execute(statement).scalar_one()))
 
-    async def _move(self, job_id: str, old: State, new: State, unless: Any = None, **values: Any) -> bool:
-        condition = (ledger.c.job_id == job_id) & (ledger.c.state == old.value)
-        if unless is not None:
-            condition &= ~unless
-        # RETURNING, never rowcount: it is -1 on some drivers, and truthy.
-        change = ledger.update().where(condition).values(state=new.value, **values).returning(ledger.c.job_id)
-        return await self._database.write(lambda connection: connection.execute(change).first() is not None)
+    async def _moved(self, move: sa.Executable, values: dict[str, Any]) -> bool:
+        return await self._database.write(lambda connection: connection.execute(move, values).first() is not None)
 
     async def _set(self, job_id: str, state: State) -> None:
         change = ledger.update().where(ledger.c.job_id == job_id).values(state=state.value)

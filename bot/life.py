@@ -1,6 +1,6 @@
-"""The life of a job, step by step: submit, follow, deliver.
+"""The life of a job: submit, follow, deliver.
 
-Each step may be entered again at any time, also in another process, after a crash at any line. What must happen once
+It may be entered again at any time, also in another process, after a crash at any line. What must happen once
 is guarded by a compare-and-set in the ledger or the store; everything else is a repeatable read, write or edit.
 """
 
@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -51,6 +51,16 @@ LOOK_FOR = 30.0
 """Seconds in which a lost submit is looked for: the account's listing may lag."""
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a job ended. `held` holds its pictures, and whether each is withheld; `detail` is for the log."""
+
+    outcome: Outcome
+    seconds: float = 0.0
+    held: Mapping[Picture, bool] = field(default_factory=dict)
+    detail: str = ""
+
+
 @dataclass(slots=True)
 class Life:
     store: Store
@@ -69,34 +79,44 @@ class Life:
     announcer: Announcer = field(init=False)
     dice: random.Random = field(default_factory=random.Random)
     look_for: float = LOOK_FOR
+    _fresh: dict[str, Record] = field(default_factory=dict)
+    _late: set[str] = field(default_factory=set)
     _posting: int = 0
     _draining: bool = False
     _redelivering: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
 
+    async def live(self, job_id: str) -> bool:
+        """Whatever of its life a job has not lived yet. True when its one answer is out, False if it can't be shown now."""
+        record = self._fresh.pop(job_id, None) or await self.store.get(job_id)
+        if record.outcome is None:
+            went = await self.submit(record.job)
+            end = went if isinstance(went, End) else await self.follow(record.job, went)
+            record = await self._end(record, end)
+        return await self._deliver(record)
+
+    def hand_over(self, job: Job, message_key: str) -> None:
+        """A job that was accepted here a moment ago: its row need not be read again."""
+        self._fresh[job.id] = Record.fresh(job, message_key)
+
     # ---- submit ----
 
-    async def submit(self, job_id: str) -> bool:
-        """Bring the job to the API, paid once. True when there is something to follow."""
-        record = await self.store.get(job_id)
-        if record.outcome is not None:
-            return False
-        job = record.job
+    async def submit(self, job: Job) -> Entry | End:
+        """Bring the job to the API, paid once: what to follow, or how it ended."""
         entry = await self.ledger.intend(job, self.pricing.price(job.request))
         self.accounts.charge(job.id, entry.person, entry.pictures, entry.price, at=entry.charged_at)
         match entry.state:
             case State.SUBMITTED:
-                return True
+                return entry
             case State.POSTING:
                 return await self._reconcile(job, entry)
             case State.INTENDED:
-                return await self._post(job)
-            case State.RETURNED | State.UNCERTAIN:
-                # A crash came between the ledger's last word and the store's.
-                lost = Failed("Interrupted", "This was interrupted before it was drawn. Nothing was charged.")
-                await self._end(job, Uncertain() if entry.state is State.UNCERTAIN else lost)
-                return False
+                return await self._post(job, entry)
+            case State.UNCERTAIN:  # a crash came between the ledger's last word and the store's
+                return End(Uncertain())
+            case State.RETURNED:
+                return End(Failed("Interrupted", "This was interrupted before it was drawn. Nothing was charged."))
 
-    async def _post(self, job: Job) -> bool:
+    async def _post(self, job: Job, entry: Entry) -> Entry | End:
         until = time.monotonic() + REFUSED_FOR
         attempt = 0
         while True:
@@ -105,12 +125,10 @@ class Life:
             try:
                 self.limits.check_budget(self.accounts.dollars, 0.0)
                 prepared = await self._prepare(job)
-                return await self._post_once(job, prepared)
+                return await self._post_once(job, entry, prepared)
             except Ambiguous as error:
                 log.warning("submit lost, reconciling", job=job.id, detail=error.detail)
-                entry = await self.ledger.entry(job.id)
-                assert entry is not None
-                return await self._reconcile(job, entry)
+                return await self._reconcile(job, await self._entry(job))
             except TryAgain as error:
                 if time.monotonic() > until:
                     return await self._refuse(job, error)
@@ -127,7 +145,7 @@ class Life:
         sources = {name: await self.gallery.source(name) for name in names}
         return await self.backend.prepare(job.request, sources)
 
-    async def _post_once(self, job: Job, prepared: Prepared) -> bool:
+    async def _post_once(self, job: Job, entry: Entry, prepared: Prepared) -> Entry | End:
         async with self.backend.turn(job.request.count):
             self.brake.check()
             if self._draining:
@@ -135,12 +153,13 @@ class Life:
             self._posting += 1
             try:
                 if await self.ledger.begin_post(job.id):
-                    return await self._paid(job, prepared)
+                    ticket = await self._paid(job, prepared)
+                    return replace(entry, state=State.SUBMITTED, ticket=ticket)
             finally:
                 self._posting -= 1
         return await self._not_ours(job)
 
-    async def _paid(self, job: Job, prepared: Prepared) -> bool:
+    async def _paid(self, job: Job, prepared: Prepared) -> Ticket:
         started = time.monotonic()
         try:
             ticket = await self.backend.submit(prepared)
@@ -151,24 +170,26 @@ class Life:
             raise
         await self.ledger.submitted(job.id, ticket)
         log.info("submitted", job=job.id, prediction=ticket.id, seconds=round(time.monotonic() - started, 3))
-        return True
+        return ticket
 
-    async def _not_ours(self, job: Job) -> bool:
-        """The right to POST is gone: cancelled meanwhile, or taken by an earlier run of this step."""
-        entry = await self.ledger.entry(job.id)
-        assert entry is not None
+    async def _not_ours(self, job: Job) -> Entry | End:
+        """The right to POST is gone: cancelled meanwhile, or taken by an earlier run."""
+        entry = await self._entry(job)
         if entry.state is State.INTENDED:
             await self._give_back(job)
-            await self._end(job, Cancelled(paid=False))
-            return False
-        return await self._reconcile(job, entry) if entry.state is State.POSTING else entry.ticket is not None
+            return End(Cancelled(paid=False))
+        return await self._reconcile(job, entry) if entry.state is State.POSTING else entry
 
-    async def _refuse(self, job: Job, error: EaselError) -> bool:
+    async def _entry(self, job: Job) -> Entry:
+        entry = await self.ledger.entry(job.id)
+        assert entry is not None
+        return entry
+
+    async def _refuse(self, job: Job, error: EaselError) -> End:
         if isinstance(error, OperatorMustAct):
             self._call_operator(error)
         await self._give_back(job)
-        await self._end(job, Failed(type(error).__name__, str(error)), detail=error.detail)
-        return False
+        return _failed(error)
 
     def _call_operator(self, error: OperatorMustAct) -> None:
         if isinstance(error, BudgetReached):  # goes on by itself
@@ -176,7 +197,7 @@ class Life:
         else:
             self.brake.pull(error)
 
-    async def _reconcile(self, job: Job, entry: Entry) -> bool:
+    async def _reconcile(self, job: Job, entry: Entry) -> Entry | End:
         """The fate of a POST is unknown: look for it in the account's listing, adopt only what surely is ours."""
         self.announcer.checking(job.id)
         since = (entry.posted_at or datetime.now(UTC)) - timedelta(seconds=60)
@@ -186,7 +207,7 @@ class Life:
             ticket = await self._find(job, since)
             if ticket is not None:
                 log.info("submit found again", job=job.id, prediction=ticket.id)
-                return True
+                return replace(entry, state=State.SUBMITTED, ticket=ticket)
             left = until - time.monotonic()
             if left <= 0:
                 break
@@ -195,8 +216,7 @@ class Life:
         if await self.ledger.uncertain(job.id):
             self.accounts.forgive(job.id)
             self.alerts.raise_("Uncertain", f"job {job.short} may have been paid for without a picture.")
-        await self._end(job, Uncertain())
-        return False
+        return End(Uncertain())
 
     async def _find(self, job: Job, since: datetime) -> Ticket | None:
         try:
@@ -212,24 +232,19 @@ class Life:
 
     # ---- follow ----
 
-    async def follow(self, job_id: str) -> None:
-        """Watch until the end, keep the pictures, and write down how it ended."""
-        record, entry = await self.store.get(job_id), await self.ledger.entry(job_id)
-        if record.outcome is not None:
-            return
-        assert entry is not None
+    async def follow(self, job: Job, entry: Entry) -> End:
+        """Watch until the end and keep the pictures."""
         assert entry.ticket is not None
-        job, ticket = record.job, entry.ticket
+        ticket = entry.ticket
         usual = self.durations.usual(kind(job.request))
         age = max(0.0, (datetime.now(UTC) - ticket.submitted_at).total_seconds())
-        self.announcer.generating(job_id, time.monotonic() - age, usual)
+        self.announcer.generating(job.id, time.monotonic() - age, usual)
         try:
             rendered = await self._watch(job, ticket)
         except EaselError as error:
             await self._give_back(job)
-            await self._end(job, Failed(type(error).__name__, str(error)), detail=error.detail)
-        else:
-            await self._rendered(job, rendered, ticket, entry.price)
+            return _failed(error)
+        return await self._rendered(job, rendered, ticket, entry.price)
 
     async def _watch(self, job: Job, ticket: Ticket) -> Rendered:
         """Through a refused key and a full disk, which the operator mends: what was paid for is not given up."""
@@ -255,7 +270,7 @@ class Life:
             self.alerts.raise_("Disk", "a finished picture can't be written to the disk; trying again.")
             log.error("picture not written", errno=error.errno)
 
-    async def _rendered(self, job: Job, rendered: Rendered, ticket: Ticket, price: float) -> None:
+    async def _rendered(self, job: Job, rendered: Rendered, ticket: Ticket, price: float) -> End:
         seen = (datetime.now(UTC) - ticket.submitted_at).total_seconds()
         took = rendered.seconds or seen
         whole = rendered.took or took
@@ -263,9 +278,7 @@ class Life:
         if self.embed_parameters and not job.private:
             await self._describe(job, rendered.pictures)
         held = {picture: self._showing(job, picture) is Showing.WITHHELD for picture in rendered.pictures}
-        cancelled = (await self.store.get(job.id)).cancelled
-        end: Outcome = Cancelled(paid=True) if cancelled else Finished(rendered.pictures, rendered.missing, took, price)
-        await self._end(job, end, seconds=whole, held=held)
+        return End(Finished(rendered.pictures, rendered.missing, took, price), whole, held)
 
     async def _describe(self, job: Job, found: tuple[Picture, ...]) -> None:
         text = cards.infotext(job.request, self.backend.capabilities.model)
@@ -277,17 +290,21 @@ class Life:
 
     async def deliver(self, job_id: str) -> bool:
         """Show the one visible answer and close the job. False if it can't be shown now."""
-        record = await self.store.get(job_id)
+        self._fresh.pop(job_id, None)
+        return await self._deliver(await self.store.get(job_id))
+
+    async def _deliver(self, record: Record) -> bool:
+        job = record.job
         if record.state == "closed":
-            await self.announcer.finish(job_id)
+            await self.announcer.finish(job.id)
             return True
         if record.outcome is None:  # only after a fault of ours: nobody is left without an answer
-            await self._end(record.job, Failed("Internal", "Something went wrong on our side. Please try again."))
-            record = await self.store.get(job_id)
-        reply = await self.announcer.finish(job_id) or self._reopen(record.job)
+            broken = Failed("Internal", "Something went wrong on our side. Please try again.")
+            record = await self._end(record, End(broken))
+        reply = await self.announcer.finish(job.id) or self._reopen(job)
         if reply is None:
-            await self.store.closed(job_id, address="", public=False)
-            log.info("kept for history", job=job_id)
+            await self.store.closed(job.id, address="", public=False)
+            log.info("kept for history", job=job.id)
             return True
         return await self._close(record, reply)
 
@@ -337,6 +354,7 @@ class Life:
 
     async def late(self, job: Job, address: str) -> None:
         """The message can't be changed any more: what comes is found in the history."""
+        self._late.add(job.id)
         await self.store.readdress(job.id, "")
 
     def _card(self, record: Record) -> cards.Card:
@@ -357,23 +375,21 @@ class Life:
         return self.policy.shows(picture.flag, job.place, spoiler=job.spoiler)
 
     def _reopen(self, job: Job) -> Reply | None:
+        if job.id in self._late:
+            self._late.discard(job.id)
+            return None
         platform = self.platforms.get(job.place.platform)
         return platform.reopen(job.address) if platform and job.address else None
 
     # ---- both ----
 
-    async def _end(
-        self,
-        job: Job,
-        outcome: Outcome,
-        *,
-        seconds: float = 0.0,
-        held: Mapping[Picture, bool] | None = None,
-        detail: str = "",
-    ) -> None:
-        await self.store.ended(job.id, outcome, seconds, held or {})
+    async def _end(self, record: Record, end: End) -> Record:
+        record = await self.store.ended(record, end.outcome, end.seconds, end.held)
+        outcome = record.outcome
         what = {"kind": outcome.kind} if isinstance(outcome, Failed) else {}
-        log.info("ended", job=job.id, outcome=type(outcome).__name__, **what, **({"detail": detail} if detail else {}))
+        detail = {"detail": end.detail} if end.detail else {}
+        log.info("ended", job=record.job.id, outcome=type(outcome).__name__, **what, **detail)
+        return record
 
     async def _give_back(self, job: Job) -> None:
         await self.ledger.give_back(job.id)
@@ -385,3 +401,7 @@ class Life:
         until = time.monotonic() + seconds
         while self._posting and time.monotonic() < until:  # noqa: ASYNC110 - a counter, looked at for a few seconds once
             await asyncio.sleep(0.02)
+
+
+def _failed(error: EaselError) -> End:
+    return End(Failed(type(error).__name__, str(error)), detail=error.detail)

@@ -74,12 +74,14 @@ def summary(seconds: list[float]) -> Usual:
 def polls(usual: Usual | None, dice: random.Random) -> Iterator[float]:
     """Seconds after the submit at which to look, without end.
 
-    Unlearnt: the documentation's pace, 2 s and then growing to 8 s. Learnt: first when the quickest such jobs end,
+    Unlearnt: the documentation's pace, 2 s apart and then growing to 8 s. Learnt: first when the quickest such jobs end,
     three more looks until the slowest end, then growing. A job of 6 s ± 20 % costs four looks at the most and is
     seen within two fifths of its spread.
     """
     if usual is None or not usual.learnt:
-        at, step = 0.0, 2.0
+        at = 2.0 * dice.uniform(0.9, 1.1)
+        yield at
+        step = 2.0
     else:
         margin = 0.05
         # A little wider than the spread: the fourth look then sees nearly all of the slowest end too.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -101,42 +101,40 @@ class Settings(BaseSettings):
         return f"sqlite:///{beside / 'engine.sqlite'}"
 
 
-def read(*kinds: Callable[[], SettingsT]) -> list[SettingsT]:
+def read(*kinds: type[SettingsT]) -> list[SettingsT]:
     """Read every kind of settings. Raises BadSettings with all problems of all kinds in one message."""
     found: list[SettingsT] = []
     problems: list[str] = []
-    for make in kinds:
+    for kind in kinds:
         try:
-            found.append(make())
+            found.append(kind())
         except ValidationError as error:
-            problems += _problems(error, make)
+            problems += [_problem(dict(item), kind) for item in error.errors(include_url=False)]
     if problems:
-        raise BadSettings("These settings need a change:\n" + "\n".join(f"  {line}" for line in problems))
+        raise BadSettings("\n".join(["These settings need a change:", *(f"  {line}" for line in problems)]))
     return found
 
 
-def _problems(error: ValidationError, make: Callable[[], Any]) -> list[str]:
-    config = getattr(make, "model_config", {})
-    fields = getattr(make, "model_fields", {})
-    lines = []
-    for item in error.errors(include_url=False, include_context=False, include_input=False):
-        name = str(item["loc"][0]) if item["loc"] else ""
-        alias = getattr(fields.get(name), "validation_alias", None)
-        variable = alias if isinstance(alias, str) else f"{config.get('env_prefix', '')}{name}".upper()
-        lines.append(f"{variable}: {item['msg'].removeprefix('Value error, ')}")
-    return lines
+def _problem(item: Mapping[str, Any], kind: type[BaseSettings]) -> str:
+    """`EASEL_HTTP_PORT: should be at most 65535 (Their port; …)`, never with the value: it may be a secret."""
+    name = str(item["loc"][0]) if item["loc"] else ""
+    variable = f"{kind.model_config.get('env_prefix', '')}{name}".upper()
+    field = kind.model_fields.get(name)
+    meant = f" ({field.description.rstrip('.')})" if field and field.description else ""
+    if item["type"] == "missing":
+        return f"{variable}: is missing{meant}"
+    return f"{variable}: {item['msg'].removeprefix('Value error, ').removeprefix('Input ').rstrip('.')}{meant}"
 
 
 def platforms(settings: Settings) -> tuple[str, ...]:
     """The platforms to serve: those named, else those whose token is there."""
     if settings.platforms:
         return settings.platforms
-    return ("discord",) if _set("DISCORD_TOKEN") else ()
+    return ("discord",) if raw("DISCORD_TOKEN") else ()
 
 
-def _set(variable: str) -> bool:
-    if os.environ.get(variable):
-        return True
+def raw(variable: str) -> str:
+    """A variable as it stands in the environment or else in `.env`, unread; empty if it is in neither."""
     from dotenv import dotenv_values
 
-    return bool(dotenv_values(".env").get(variable))
+    return os.environ.get(variable) or dotenv_values(".env").get(variable) or ""

@@ -8,6 +8,7 @@ new code replays over old steps.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
@@ -56,16 +57,10 @@ async def redeliver(job_id: str) -> None:
 async def live(job_id: str) -> bool:
     """True when the answer is out."""
     try:
-        return await _ours(_lived(job_id))
+        return await _ours(_through_faults(_life.live, job_id))
     except Exception:
         log.exception("job broken", job=job_id)
         return False  # the person still gets an answer
-
-
-async def _lived(job_id: str) -> bool:
-    if await _through_faults(_life.submit, job_id):
-        await _through_faults(_life.follow, job_id)
-    return await _life.deliver(job_id)
 
 
 @DBOS.step(name="deliver_again")
@@ -79,6 +74,17 @@ async def _ours(coroutine: Coroutine[object, object, T]) -> T:
     _runs.add(task)
     task.add_done_callback(_runs.discard)
     return await task
+
+
+async def _begin(flow: Callable[[str], Coroutine[object, object, None]], name: str, job_id: str) -> None:
+    with SetWorkflowID(name):
+        await DBOS.start_workflow_async(flow, job_id)
+
+
+async def _apart(coroutine: Coroutine[object, object, None]) -> None:
+    """Outside the run that we may be in: a job's end lets in the next one, which the engine would take for its child,
+    and refuse once the first is over."""
+    await asyncio.create_task(coroutine, context=contextvars.Context())
 
 
 _TRIES = 5
@@ -131,12 +137,10 @@ class Engine:
 
     async def start(self, job_id: str) -> None:
         """Run a job. One that was started before is not started again."""
-        with SetWorkflowID(job_id):
-            await DBOS.start_workflow_async(job, job_id)
+        await _apart(_begin(job, job_id, job_id))
 
     async def start_redelivery(self, job_id: str) -> None:
-        with SetWorkflowID(job_id + _REDELIVER):
-            await DBOS.start_workflow_async(redeliver, job_id)
+        await _apart(_begin(redeliver, job_id + _REDELIVER, job_id))
 
     async def under_way(self) -> set[str]:
         """Ids of the jobs that the engine still runs, or will go on with."""
@@ -167,7 +171,9 @@ class Engine:
 
     async def close(self) -> None:
         """Leave what runs to the next start."""
-        logging.getLogger("dbos").setLevel(logging.ERROR)  # it warns of each run that is left, which is the point
+        logging.getLogger("dbos").setLevel(
+            logging.CRITICAL
+        )  # it complains of each run that is left, which is the point
         await asyncio.to_thread(DBOS.destroy)
         # Only now: a run that is ended while the engine lives would be written down as failed.
         left = list(_runs)

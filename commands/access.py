@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.errors import BadRequest, NotAllowed
 from bot.images import Picture
-from bot.jobs import Place
+from bot.jobs import Finished, Place
 from commands.spec import Turn
 
 if TYPE_CHECKING:
@@ -51,7 +51,15 @@ def within_reach(record: Record, turn: Turn) -> bool:
 
 def may_see(record: Record, turn: Turn) -> bool:
     """Theirs, or posted openly in the same community and not deleted since. So may it be drawn again or varied."""
-    return is_own(record, turn) or (record.public and not record.deleted and within_reach(record, turn))
+    posted = record.public or _being_posted(record)
+    return is_own(record, turn) or (posted and not record.deleted and within_reach(record, turn))
+
+
+def _being_posted(record: Record) -> bool:
+    """People see a message, and press under it, before we hear that it is out."""
+    out = record.state != "closed" and isinstance(record.outcome, Finished)
+    public = out and record.job.place.community is not None and not record.job.private
+    return public and any(picture.index not in record.withheld for picture in record.pictures)
 
 
 def moderates(record: Record, turn: Turn) -> bool:

@@ -5,17 +5,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from adapters.discord.invite import Check
     from adapters.discord.settings import DiscordSettings
+    from bot.doctor import Check
     from bot.ports import Platform
 
 
 def connect(settings: DiscordSettings | None = None) -> Platform:
-    """The platform, not yet logged in. Without settings they come from the environment (`DISCORD_*`)."""
+    """The platform, not yet logged in.
+
+    Without settings they come from the environment (`DISCORD_*`). Raises BadSettings for those that make no sense.
+    """
     from adapters.discord.client import Discord  # discord.py takes 10 MB: only who uses it loads it
+
+    return Discord(settings or _read())
+
+
+def settings_kind() -> type[DiscordSettings]:
+    """What the operator chooses for it."""
     from adapters.discord.settings import DiscordSettings
 
-    return Discord(settings or DiscordSettings())
+    return DiscordSettings
+
+
+def _read() -> DiscordSettings:
+    from bot.settings import read
+
+    return read(settings_kind())[0]
 
 
 def invite_url(application_id: int | str) -> str:
@@ -28,14 +43,12 @@ def invite_url(application_id: int | str) -> str:
 async def application_id(settings: DiscordSettings | None = None) -> str:
     """The application that the token belongs to. Raises KeyRefused or Unreachable."""
     from adapters.discord import invite
-    from adapters.discord.settings import DiscordSettings
 
-    return await invite.application_id(settings or DiscordSettings())
+    return await invite.application_id(settings or _read())
 
 
 async def diagnose(settings: DiscordSettings | None = None) -> list[Check]:
     """What `doctor` says of Discord: name, whether it is well, and what was found or is to be done."""
     from adapters.discord import invite
-    from adapters.discord.settings import DiscordSettings
 
-    return await invite.diagnose(settings or DiscordSettings())
+    return await invite.diagnose(settings or _read())

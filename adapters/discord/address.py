@@ -46,7 +46,7 @@ class Address:
         try:
             found: dict[str, Any] = json.loads(text)
             return cls(**{_LONG[key]: value for key, value in found.items()})
-        except (KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError("not the address of a Discord message") from error
 
     def __str__(self) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlencode
 
 from adapters.discord.asked import ADMINISTRATOR, ATTACH_FILES, SEND_IN_THREADS, SEND_MESSAGES, VIEW_CHANNEL
 from adapters.discord.rest import Down, Refused, Rest
 from adapters.discord.settings import DiscordSettings
+from bot.doctor import Check
 from bot.errors import KeyRefused, Unreachable
 
 NEEDED = {
@@ -19,14 +20,6 @@ NEEDED = {
     ATTACH_FILES: "Attach Files",
 }
 """All that the bot ever needs: to see where it was asked, and to post a picture there."""
-
-
-class Check(NamedTuple):
-    """One thing looked at. `advice` says what was found, or what to do."""
-
-    name: str
-    ok: bool
-    advice: str
 
 
 def invite_url(application_id: int | str) -> str:

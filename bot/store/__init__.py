@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.images import Picture
-from bot.jobs import Job, Outcome, Requester
+from bot.jobs import Cancelled, Finished, Job, Outcome, Requester
 from bot.store import rows
 from bot.store.database import Database
 from bot.store.tables import facts, jobs, pictures
@@ -41,6 +41,36 @@ class Record:
     """False for what could not be shown where it was asked: it waits in the history."""
     ended_at: datetime | None
 
+    @classmethod
+    def fresh(cls, job: Job, message_key: str) -> Record:
+        """As a job's row reads right after it was accepted."""
+        return cls(job, "waiting", None, (), frozenset(), False, False, message_key, False, False, None)
+
+
+# Statements that every job needs are made once: building one takes longer than running it.
+_OF: sa.BindParameter[str] = sa.bindparam("of")
+_GET = sa.select(jobs).where(jobs.c.id == _OF)
+_CANCELLED = sa.select(jobs.c.id).where(jobs.c.id == _OF, jobs.c.cancelled_at.is_not(None))
+_ENDED = (
+    jobs.update()
+    .where(jobs.c.id == _OF, jobs.c.outcome.is_(None))
+    .values(outcome=sa.bindparam("outcome"), seconds=sa.bindparam("seconds"), ended_at=sa.bindparam("ended_at"))
+    .returning(jobs.c.id)
+)
+_INSERT_PICTURES = pictures.insert()
+_CLOSED = (
+    jobs.update()
+    .where(jobs.c.id == _OF)
+    .values(
+        state="closed",
+        closed_at=sa.bindparam("closed_at"),
+        address=sa.bindparam("address"),
+        public=sa.bindparam("public"),
+        message_key=sa.func.coalesce(sa.bindparam("message_key", type_=sa.String), jobs.c.message_key),
+    )
+)
+_SHORT_TAKEN = sa.select(jobs.c.id).where(jobs.c.short == sa.bindparam("short"))
+
 
 def insert(database: Database, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that knows ON CONFLICT, in the database's own dialect."""
@@ -53,22 +83,31 @@ class Store:
     def __init__(self, database: Database, root: Path) -> None:
         self._database = database
         self._root = root
+        self._accept = insert(database, jobs).on_conflict_do_nothing().returning(jobs.c.id)
 
     # ---- the life of a job ----
 
     async def accept(self, job: Job, *, delivery_key: str, ordinal: int, message_key: str, kind: str) -> Job | None:
         """Commit a job and give it its short id. None if this very thing was accepted before."""
 
-        def work(connection: sa.Connection) -> Job | None:
-            short = _free_short(connection, job.id)
+        def insert_as(connection: sa.Connection, short: str) -> bool:
             row = rows.job_to_row(replace(job, short=short), message_key, kind)
-            statement = (
-                insert(self._database, jobs)
-                .values(**row, delivery_key=delivery_key, ordinal=ordinal)
-                .on_conflict_do_nothing(index_elements=["platform", "delivery_key", "ordinal"])
-                .returning(jobs.c.id)
+            values = row | {"delivery_key": delivery_key, "ordinal": ordinal}
+            return connection.execute(self._accept, values).first() is not None
+
+        def work(connection: sa.Connection) -> Job | None:
+            # On Postgres another writer may take the short id between the look and the insert; then a longer one is free.
+            same = (
+                (jobs.c.platform == job.requester.platform)
+                & (jobs.c.delivery_key == delivery_key)
+                & (jobs.c.ordinal == ordinal)
             )
-            return replace(job, short=short) if connection.execute(statement).first() else None
+            while True:
+                short = _free_short(connection, job.id)
+                if insert_as(connection, short):
+                    return replace(job, short=short)
+                if connection.execute(sa.select(jobs.c.id).where(same | (jobs.c.id == job.id))).first():
+                    return None
 
         return await self._database.write(work)
 
@@ -81,7 +120,7 @@ class Store:
 
     async def get(self, job_id: str) -> Record:
         """Raises LookupError for an id that never was."""
-        found = await self._select(jobs.c.id == job_id)
+        found = await self._database.read(lambda connection: self._records(connection, _GET, {"of": job_id}))
         if not found:
             raise LookupError(job_id)
         return found[0]
@@ -90,36 +129,40 @@ class Store:
         """Every job that is not closed yet, oldest first."""
         return await self._select(jobs.c.state != "closed", order=jobs.c.id)
 
-    async def started(self, job_id: str) -> None:
-        await self._update(jobs.c.id == job_id, state="running", where=jobs.c.state == "waiting")
-
     async def cancel(self, job_id: str) -> bool:
         """Mark a job as cancelled. False if it already was, or is over."""
         open_ = (jobs.c.state != "closed") & jobs.c.cancelled_at.is_(None) & jobs.c.outcome.is_(None)
         return await self._update(jobs.c.id == job_id, where=open_, cancelled_at=_now())
 
-    async def ended(self, job_id: str, outcome: Outcome, seconds: float, found: Mapping[Picture, bool]) -> None:
-        """Write down how a job ended, its pictures, and for each whether it is withheld. The first end stands."""
+    async def ended(self, record: Record, outcome: Outcome, seconds: float, found: Mapping[Picture, bool]) -> Record:
+        """Write down how a job ended, its pictures, and for each whether it is withheld. The first end stands.
+
+        Returns the record as it is then. A job that was cancelled meanwhile ends as that, paid for; its pictures are kept.
+        """
+        job_id = record.job.id
         lines = [rows.picture_to_row(job_id, picture, self._root, withheld=held) for picture, held in found.items()]
+        values = {"of": job_id, "seconds": seconds, "ended_at": _now()}
 
-        def work(connection: sa.Connection) -> None:
-            change = (
-                jobs.update()
-                .where(jobs.c.id == job_id, jobs.c.outcome.is_(None))
-                .values(outcome=rows.outcome_to_json(outcome), seconds=seconds, ended_at=_now())
-                .returning(jobs.c.id)
-            )
-            if connection.execute(change).first() and lines:
-                connection.execute(pictures.insert(), lines)
+        def work(connection: sa.Connection) -> Outcome | None:
+            end = outcome
+            if isinstance(outcome, Finished) and connection.execute(_CANCELLED, {"of": job_id}).first():
+                end = Cancelled(paid=True)
+            if not connection.execute(_ENDED, values | {"outcome": rows.outcome_to_json(end)}).first():
+                return None
+            if lines:
+                connection.execute(_INSERT_PICTURES, lines)
+            return end
 
-        await self._database.write(work)
+        end = await self._database.write(work)
+        if end is None:
+            return await self.get(job_id)
+        withheld = frozenset(picture.index for picture, held in found.items() if held)
+        return replace(record, outcome=end, pictures=tuple(found), withheld=withheld, ended_at=datetime.now(UTC))
 
     async def closed(self, job_id: str, *, address: str, message_key: str | None = None, public: bool) -> None:
         """The one visible answer is out, or can never be; tokens are no longer kept."""
-        values: dict[str, Any] = {"state": "closed", "closed_at": _now(), "address": address, "public": public}
-        if message_key:
-            values["message_key"] = message_key
-        await self._update(jobs.c.id == job_id, **values)
+        values = {"of": job_id, "closed_at": _now(), "address": address, "public": public, "message_key": message_key}
+        await self._database.write(lambda connection: connection.execute(_CLOSED, values).close())
 
     async def readdress(self, job_id: str, address: str) -> None:
         await self._update(jobs.c.id == job_id, address=address)
@@ -206,13 +249,13 @@ class Store:
         if limit is not None:
             statement = statement.limit(limit)
 
-        def work(connection: sa.Connection) -> list[Record]:
-            found = connection.execute(statement).mappings().all()
-            ended = [row["id"] for row in found if row["outcome"] is not None]
-            kept = _pictures(connection, ended)
-            return [self._record(row, kept.get(row["id"], [])) for row in found]
+        return await self._database.read(lambda connection: self._records(connection, statement, {}))
 
-        return await self._database.read(work)
+    def _records(self, connection: sa.Connection, statement: sa.Select[Any], values: dict[str, Any]) -> list[Record]:
+        found = connection.execute(statement, values).mappings().all()
+        ended = [row["id"] for row in found if row["outcome"] is not None]
+        kept = _pictures(connection, ended) if ended else {}
+        return [self._record(row, kept.get(row["id"], [])) for row in found]
 
     def _record(self, row: rows.Row, kept: Iterable[rows.Row]) -> Record:
         found = tuple(rows.picture_from_row(line, self._root) for line in kept)
@@ -252,7 +295,7 @@ def _free_short(connection: sa.Connection, job_id: str) -> str:
     random_part = job_id[10:].lower()
     for length in range(SHORT, len(random_part)):
         short = random_part[:length]
-        if connection.execute(sa.select(jobs.c.id).where(jobs.c.short == short)).first() is None:
+        if connection.execute(_SHORT_TAKEN, {"short": short}).first() is None:
             return short
     return random_part
 

@@ -1,8 +1,8 @@
 """One way to the database: small pieces of work, each in a transaction of its own, off the event loop.
 
 On SQLite all writers share one thread, and what has queued up meanwhile is committed together: with `synchronous=FULL`
-each commit waits for the disk, so 200 commands at once cost a few such waits instead of 200. Each piece stands in its
-own savepoint: one that fails takes nothing else with it. On Postgres every piece has its own connection.
+each commit waits for the disk, so 200 commands at once cost a few such waits instead of 200. When one of them fails, all
+are done again, each by itself: it takes nothing else with it. On Postgres every piece has its own connection.
 """
 
 from __future__ import annotations
@@ -70,18 +70,19 @@ class Database:
             self._draining = True
 
     def _together(self, works: list[Work[Any]]) -> list[Any]:
-        answers: list[Any] = []
         try:
             with self.engine.begin() as connection:
-                for work in works:
-                    try:
-                        with connection.begin_nested():
-                            answers.append(work(connection))
-                    except Exception as error:
-                        answers.append(_Raised(error))
-        except Exception as error:  # the commit failed: nothing of the batch is on disk
-            return [_Raised(error)] * len(works)
-        return answers
+                return [work(connection) for work in works]
+        except Exception as error:
+            if len(works) == 1:
+                return [_Raised(error)]
+        return [self._apart(work) for work in works]
+
+    def _apart(self, work: Work[Any]) -> Any:
+        try:
+            return _alone(self.engine, work)
+        except Exception as error:
+            return _Raised(error)
 
     def close(self) -> None:
         """Finish what was begun and close every connection."""

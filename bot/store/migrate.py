@@ -34,9 +34,14 @@ def upgrade(database: Database) -> bool:
 def current(database: Database) -> str | None:
     """The revision that the database is at, None for an empty one."""
     with database.engine.connect() as connection:
-        if not sa.inspect(connection).has_table("alembic_version"):
-            return None
-        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+        return revision(connection)
+
+
+def revision(connection: sa.Connection) -> str | None:
+    """The same, over a connection that is there already."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def head() -> str:

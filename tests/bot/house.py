@@ -122,9 +122,7 @@ class House:
 
     async def _live(self, job_id: str) -> None:
         try:
-            if await self.life.submit(job_id):
-                await self.life.follow(job_id)
-            if not await self.life.deliver(job_id):
+            if not await self.life.live(job_id):
                 await self.redeliver(job_id)
         finally:
             self.intake.over(job_id)

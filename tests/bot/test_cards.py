@@ -6,7 +6,7 @@ from bot import cards
 from bot.cards import Shown, Style
 from bot.errors import BadRequest
 from bot.images import Flag, Lora, Missing, Picture, Size
-from bot.jobs import Cancelled, Checking, Failed, Finished, Generating, Uncertain, Waiting
+from bot.jobs import Cancelled, Checking, Failed, Finished, Generating, Outcome, Uncertain, Waiting
 from tests.bot.making import job, request
 
 PICTURE = Picture(1, Path("p-1.png"), "image/png", Size(1216, 832), Flag.NO)
@@ -77,7 +77,7 @@ def test_missing_and_withheld_pictures_are_named() -> None:
 
 
 def test_every_other_end_names_the_way_out() -> None:
-    ends = {
+    ends: dict[Outcome, list[str]] = {
         Failed("Moderated", "The safety filter refused this. Try other words."): ["again", "edit"],
         Uncertain(): ["retry"],
         Cancelled(paid=True): ["again", "edit", "delete", "details"],
@@ -114,6 +114,4 @@ def test_money_is_told_exactly() -> None:
 
 def test_infotext_is_what_image_tools_read() -> None:
     text = cards.infotext(request(loras=(Lora("owner/yarn", 0.8, "yarn"),)), "flux-dev-lora")
-    assert text == (
-        "a red fox <lora:yarn:0.8>\nSteps: 28, CFG scale: 3.5, Seed: 7, Size: 64x64, Model: flux-dev-lora"
-    )
+    assert text == ("a red fox <lora:yarn:0.8>\nSteps: 28, CFG scale: 3.5, Seed: 7, Size: 64x64, Model: flux-dev-lora")

@@ -67,9 +67,7 @@ async def test_after_a_proof_of_refusal_it_may_be_posted_again(ledger: Ledger, k
     assert not await ledger.begin_post(kept.id)
 
 
-async def test_one_prediction_belongs_to_one_job(
-    ledger: Ledger, kept: Job, database: Database, tmp_path: Path
-) -> None:
+async def test_one_prediction_belongs_to_one_job(ledger: Ledger, kept: Job, database: Database, tmp_path: Path) -> None:
     other = await Store(database, tmp_path).accept(job(), delivery_key="e", ordinal=0, message_key="m", kind="k")
     assert other is not None
     for one in (kept, other):

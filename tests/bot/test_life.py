@@ -200,7 +200,7 @@ async def test_a_kill_at_any_line_ends_in_one_answer_and_one_charge(
             case "post":
                 stop_after(first.backend, "submit")
             case "ended":
-                monkeypatch.setattr(Life, "deliver", _never(reached))
+                monkeypatch.setattr(Life, "_deliver", _never(reached))
             case "close":
                 stop_after(reply, "close")
         job, _ = await first.ask(request(), reply=reply)
@@ -221,7 +221,7 @@ async def test_a_kill_at_any_line_ends_in_one_answer_and_one_charge(
 
 
 def _never(reached: asyncio.Event) -> object:
-    async def deliver(_life: Life, _job_id: str) -> bool:
+    async def deliver(_life: Life, _record: object) -> bool:
         reached.set()
         await asyncio.Event().wait()
         return False

@@ -2,7 +2,7 @@
 
 import random
 import statistics
-from itertools import islice
+from itertools import islice, pairwise
 
 import pytest
 
@@ -22,7 +22,7 @@ def test_before_anything_is_learnt_the_pace_is_the_documentations() -> None:
     first = list(islice(polls(None, random.Random(1)), 6))
     gaps = [after - before for before, after in zip([0.0, *first], first, strict=False)]
     assert gaps[0] >= 1.6
-    assert all(later >= earlier * 0.6 for earlier, later in zip(gaps, gaps[1:], strict=False))
+    assert all(later >= earlier * 0.6 for earlier, later in pairwise(gaps))
     assert max(gaps) <= 8 * 1.2
 
 

@@ -51,7 +51,7 @@ async def test_a_large_source_is_shrunk_to_what_the_model_draws_and_its_mask_wit
 async def test_a_mask_of_another_size_is_refused_kindly(tmp_path: Path) -> None:
     gallery = Gallery(tmp_path)
     source = await gallery.keep_source(encoded((640, 640)), capabilities=CAPABILITIES)
-    with pytest.raises(BadRequest, match="640×512.*640×640"):
+    with pytest.raises(BadRequest, match=r"640×512.*640×640"):
         await gallery.keep_mask(encoded(), source)
 
 

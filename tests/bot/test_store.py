@@ -66,8 +66,8 @@ async def test_many_at_once_are_all_kept_and_a_failing_one_takes_no_other_with_i
 )
 async def test_an_end_comes_back_and_the_first_one_stands(store: Store, outcome: object) -> None:
     made = await accepted(store, job())
-    await store.ended(made.id, outcome, 0.0, {})  # type: ignore[arg-type]
-    await store.ended(made.id, Failed("Other", "Later."), 0.0, {})
+    await store.ended(await store.get(made.id), outcome, 0.0, {})  # type: ignore[arg-type]
+    await store.ended(await store.get(made.id), Failed("Other", "Later."), 0.0, {})
     assert (await store.get(made.id)).outcome == outcome
 
 
@@ -75,8 +75,8 @@ async def test_pictures_and_what_is_withheld_come_back(store: Store, tmp_path: P
     made = await accepted(store, job())
     first, second = picture(tmp_path), picture(tmp_path, 2, Flag.YES)
     end = Finished((first, second), (), 7.4, 0.03)
-    await store.ended(made.id, end, 7.4, {first: False, second: True})
-    await store.ended(made.id, end, 7.4, {first: False, second: True})
+    await store.ended(await store.get(made.id), end, 7.4, {first: False, second: True})
+    await store.ended(await store.get(made.id), end, 7.4, {first: False, second: True})
     record = await store.get(made.id)
     assert record.outcome == end
     assert record.withheld == frozenset({2})
@@ -85,13 +85,13 @@ async def test_pictures_and_what_is_withheld_come_back(store: Store, tmp_path: P
 async def test_cancel_wins_once_and_never_after_the_end(store: Store) -> None:
     made, over = await accepted(store, job()), await accepted(store, job())
     assert sorted(await asyncio.gather(*(store.cancel(made.id) for _ in range(3)))) == [False, False, True]
-    await store.ended(over.id, Uncertain(), 0.0, {})
+    await store.ended(await store.get(over.id), Uncertain(), 0.0, {})
     assert not await store.cancel(over.id)
 
 
 async def test_a_closed_job_is_not_open_and_keeps_no_token(store: Store) -> None:
     made = await accepted(store, job())
-    await store.ended(made.id, Uncertain(), 0.0, {})
+    await store.ended(await store.get(made.id), Uncertain(), 0.0, {})
     await store.closed(made.id, address="double:1", public=True)
     assert await store.open() == []
     record = await store.get(made.id)
@@ -160,7 +160,7 @@ async def test_facts_are_kept_and_overwritten(store: Store) -> None:
 async def test_durations_come_back_oldest_first(store: Store) -> None:
     for seconds in (1.0, 2.0, 3.0):
         made = await accepted(store, job())
-        await store.ended(made.id, Finished((), (), seconds, 0.0), seconds, {})
+        await store.ended(await store.get(made.id), Finished((), (), seconds, 0.0), seconds, {})
     assert [seconds for _, seconds in await store.durations(2)] == [2.0, 3.0]
 
 

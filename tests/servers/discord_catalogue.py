@@ -123,7 +123,9 @@ def _check(option: Payload, value: Any) -> None:
     choices = option.get("choices") or []
     if choices and value not in [choice["value"] for choice in choices]:
         raise NotOffered(f"{name}: {value!r} is none of the choices {[choice['value'] for choice in choices]}")
-    size, least, most = (len(value), "min_length", "max_length") if kind == STRING else (value, "min_value", "max_value")
+    size, least, most = (
+        (len(value), "min_length", "max_length") if kind == STRING else (value, "min_value", "max_value")
+    )
     if kind in (INTEGER, NUMBER, STRING):
         if option.get(least) is not None and size < option[least]:
             raise NotOffered(f"{name}: {value!r} is under {option[least]}")

@@ -60,14 +60,15 @@ class Gateway:
     def connected(self) -> list[Session]:
         return [session for session in self.sessions.values() if session.socket is not None]
 
-    def dispatch(self, event: str, data: Payload, *, guild: int | None = None) -> bool:
-        """Send to every session of the shard that a guild (or direct messages: shard 0) belongs to.
+    def dispatch(self, event: str, data: Payload, *, guild: int | None = None, intent: int = 0) -> bool:
+        """Send to every session of the shard that a guild (or direct messages: shard 0) belongs to, if it asked for it.
 
         Returns whether any session got it, or will when it resumes.
         """
         reached = False
         for session in self.sessions.values():
-            if session.shard == ((guild >> 22) % session.shards if guild else 0):
+            wanted = session.intents & intent == intent
+            if wanted and session.shard == ((guild >> 22) % session.shards if guild else 0):
                 session.dispatch(event, data)
                 reached = True
         return reached

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ class Window:
             "X-RateLimit-Limit": str(self.most),
             "X-RateLimit-Remaining": str(max(self.most - self.used, 0)),
             "X-RateLimit-Reset-After": f"{left:.3f}",
-            "X-RateLimit-Reset": f"{left:.3f}",
+            "X-RateLimit-Reset": f"{time.time() + left:.3f}",
             "X-RateLimit-Bucket": name,
         }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import BodyPartReader, web
 
 from tests.servers import discord_rules as rules
+from tests.servers.discord_limits import Fault
 from tests.servers.discord_world import (
     COMPONENTS_V2,
     EPHEMERAL,
@@ -229,3 +230,29 @@ def numbered(parts: list[Payload]) -> list[Payload]:
                 number += 1
             part["id"] = number
     return parts
+
+
+def json_answer(data: object, status: int = 200) -> web.Response:
+    """discord.py takes an answer for JSON only if its type is exactly that, without a charset."""
+    return web.Response(
+        body=json.dumps(data).encode(), status=status, headers={"Content-Type": "application/json", "Via": "1.1 local"}
+    )
+
+
+def failed(fault: Fault) -> web.Response:
+    body: Payload = {"message": fault.message or "injected", "code": fault.code}
+    headers = {"Content-Type": "application/json"}
+    if fault.via:
+        headers["Via"] = "1.1 local"
+    if fault.retry_after is not None or fault.status == 429:
+        body |= {"retry_after": fault.retry_after or 0.1, "global": fault.is_global}
+        headers["Retry-After"] = str(fault.retry_after or 0.1)
+    return web.Response(body=json.dumps(body).encode(), status=fault.status or 500, headers=headers)
+
+
+def too_many(wait: float, *, everywhere: bool) -> web.Response:
+    headers = {"Content-Type": "application/json", "Via": "1.1 local", "Retry-After": f"{wait:.3f}"}
+    if everywhere:
+        headers["X-RateLimit-Global"] = "true"
+    body = {"message": "You are being rate limited.", "retry_after": wait, "global": everywhere, "code": 0}
+    return web.Response(body=json.dumps(body).encode(), status=429, headers=headers)

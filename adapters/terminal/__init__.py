@@ -1,0 +1,35 @@
+"""The operator's own terminal, as a platform that asks for one picture and ends."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from adapters.terminal.platform import Terminal
+
+
+def connect(given: argparse.Namespace | None = None, out: Path | None = None) -> Terminal:
+    """The platform, which draws what was `given` on the command line and saves it in `out`.
+
+    Raises BadSettings when nothing was given: nobody can chat on it.
+    """
+    from pathlib import Path
+
+    from adapters.terminal.options import asked
+    from adapters.terminal.platform import Terminal
+    from adapters.terminal.screen import screen
+    from bot.errors import BadSettings
+
+    if given is None:
+        raise BadSettings("EASEL_PLATFORMS: the terminal is no chat platform; use `python -m bot imagine`.")
+    return Terminal(asked(given), out or Path("pictures"), screen())
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `imagine` takes on the command line: the options of the chat's /imagine."""
+    from adapters.terminal.options import add_arguments
+
+    add_arguments(parser)
