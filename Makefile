@@ -5,7 +5,7 @@ PY     := $(VENV)/bin/python
 UV     := $(VENV)/bin/uv
 STAMP  := $(VENV)/.synced
 
-.PHONY: setup run test check bench lock clean
+.PHONY: setup run doctor invite test check bench lock clean
 
 setup: $(STAMP)
 
@@ -19,6 +19,9 @@ $(STAMP): requirements.lock requirements-dev.lock
 
 run: setup
 	@$(PY) -m bot
+
+doctor invite: setup
+	@$(PY) -m bot $@
 
 check: setup
 	$(PY) -m ruff check .

@@ -148,10 +148,14 @@ def _demonstrate() -> int:
         work = _draw(apart, Arguments(prompt=DEMO_PROMPT), out, _module("wavespeed").simulated())
         code = _interruptible(work, "Stopped. Nothing was spent.")
     if code == 0:
-        print(
-            "\nThis was a simulation, its price too. `python -m bot doctor` says what is missing for real pictures in your chat."
-        )
+        print(f"\nThis was a simulation, its price too. What real pictures still need: `{_myself()} doctor`")
     return code
+
+
+def _myself() -> str:
+    """How this is started from here, e.g. `.venv/bin/python -m bot`."""
+    python, here = Path(sys.executable), Path.cwd()
+    return f"{python.relative_to(here) if python.is_relative_to(here) else python.name} -m bot"
 
 
 # ---- imagine ----
@@ -249,7 +253,7 @@ def _migrate(_arguments: Arguments) -> int:
 def _simulate(arguments: Arguments) -> int:
     def ready(address: str) -> None:
         print(f"A simulated WaveSpeedAI API answers at {address} and charges nothing. Ctrl-C ends it.")
-        print(f"To draw with it:  WAVESPEED_BASE_URL={address} WAVESPEED_API_KEY=any python -m bot", flush=True)
+        print(f"To draw with it:  WAVESPEED_BASE_URL={address} WAVESPEED_API_KEY=any {_myself()}", flush=True)
 
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(_until_asked(_module("wavespeed").simulate(arguments.port, arguments.seconds, ready)))

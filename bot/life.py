@@ -302,7 +302,7 @@ class Life:
             broken = Failed("Internal", "Something went wrong on our side. Please try again.")
             record = await self._end(record, End(broken))
         reply = await self.announcer.finish(job.id) or self._reopen(job)
-        if reply is None:
+        if reply is None or record.deleted:
             await self.store.closed(job.id, address="", public=False)
             log.info("kept for history", job=job.id)
             return True

@@ -74,12 +74,12 @@ def summary(seconds: list[float]) -> Usual:
 def polls(usual: Usual | None, dice: random.Random) -> Iterator[float]:
     """Seconds after the submit at which to look, without end.
 
-    Unlearnt: the documentation's pace, 2 s apart and then growing to 8 s. Learnt: first when the quickest such jobs end,
+    Unlearnt: the documentation's pace, never less than 2 s apart, growing to 8 s. Learnt: first when the quickest such jobs end,
     three more looks until the slowest end, then growing. A job of 6 s ± 20 % costs four looks at the most and is
     seen within two fifths of its spread.
     """
     if usual is None or not usual.learnt:
-        at = 2.0 * dice.uniform(0.9, 1.1)
+        at = 2.0 * dice.uniform(1.0, 1.1)
         yield at
         step = 2.0
     else:
@@ -92,7 +92,7 @@ def polls(usual: Usual | None, dice: random.Random) -> Iterator[float]:
             at += step * dice.uniform(0.95, 1.0)
         step = max(step, 1.0)
     while True:
-        at += step * dice.uniform(0.8, 1.2)
+        at += step * dice.uniform(1.0, 1.25)
         yield at
         step = min(8.0, step * 1.5)
 

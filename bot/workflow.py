@@ -77,8 +77,13 @@ async def _ours(coroutine: Coroutine[object, object, T]) -> T:
 
 
 async def _begin(flow: Callable[[str], Coroutine[object, object, None]], name: str, job_id: str) -> None:
-    with SetWorkflowID(name):
-        await DBOS.start_workflow_async(flow, job_id)
+    try:
+        with SetWorkflowID(name):
+            await DBOS.start_workflow_async(flow, job_id)
+    except (Exception, asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # some of the engine's own errors are no Exception, and would slip by everyone
+        raise RuntimeError("the engine refused the job") from error
 
 
 async def _apart(coroutine: Coroutine[object, object, None]) -> None:

@@ -19,7 +19,7 @@ async def run(easel: Easel, turn: Turn, options: Options) -> None:
     async with closed_on_error(reply):
         record = await access.own_or_moderated(easel, turn, str(options["job"]), what="delete it")
         job = record.job
-        if record.state != "closed":
+        if record.outcome is None:  # a message that shows the end may be pressed before we hear that it is out
             raise BadRequest(f"{job.short} is still under way. Stop it first, with Cancel.")
         # The files first: whatever becomes of the message, nothing can show the picture again.
         await easel.gallery.discard(job.id)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
@@ -186,7 +187,7 @@ def test_a_database_server_that_does_not_answer_hides_its_password(given: Set) -
 def test_a_full_disk_is_not_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     usage = namedtuple("usage", "total used free")
     assert doctor.room(tmp_path / "not" / "there" / "yet").ok
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _folder: usage(10, 10, 10_000_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage(10, 10, 10_000_000))
     assert not doctor.room(tmp_path).ok
 
 

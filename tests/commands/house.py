@@ -18,6 +18,7 @@ from bot.errors import EaselError
 from bot.guard import Policy
 from bot.images import Capabilities, Flag, ImageRequest, Lora, Picture, Range, Size
 from bot.jobs import Finished, Job, Outcome, Place, Progress, Requester
+from bot.ledger import Ledger
 from bot.library import Library
 from bot.pictures import Gallery
 from bot.settings import Settings
@@ -82,6 +83,7 @@ class House:
     root: Path
     store: Store
     gallery: Gallery
+    ledger: Ledger
     notes: Notes = field(default_factory=list)
     settings: Settings = field(default_factory=Settings)
     capabilities: Capabilities = V2
@@ -133,7 +135,7 @@ class House:
         spoiler: bool = False,
         **request: Any,
     ) -> Job:
-        """A job in the store, with pictures on disk, as the heart leaves it."""
+        """A job in the store, with pictures on disk, as the heart leaves it: waiting, running, being posted or closed."""
         defaults = {"prompt": "a fox", "size": Size(1216, 832), "seed": 5, "count": len(flags)}
         asked = ImageRequest(**{**defaults, **request})
         made = Job(
@@ -144,12 +146,14 @@ class House:
         assert job is not None
         if state == "waiting":
             return job
-        await self.store.started(job.id)
+        await self.ledger.intend(job, 0.015)
         if state == "running":
             return job
         pictures = {self._picture(job, index, flag): index in withheld for index, flag in enumerate(flags, 1)}
         ended = outcome or Finished(tuple(pictures), (), 7.4, 0.015 * len(pictures))
-        await self.store.ended(job.id, ended, 7.4, pictures)
+        await self.store.ended(await self.store.get(job.id), ended, 7.4, pictures)
+        if state == "being posted":
+            return job
         await self.store.closed(job.id, address="double:9", public=public and not private)
         return job
 
@@ -167,7 +171,7 @@ def house(root: Path) -> Iterator[House]:
     database = Database(f"sqlite:///{root / 'easel.sqlite'}")
     metadata.create_all(database.engine)
     try:
-        yield House(root, Store(database, root), Gallery(root))
+        yield House(root, Store(database, root), Gallery(root), Ledger(database, "tests"))
     finally:
         database.close()
 

@@ -34,13 +34,15 @@ HERE = {"other", "other, next channel", "moderator", "same id, other platform"}
 # job → who may see, draw again, vary and edit it; who may cancel or delete it
 TABLE: dict[str, tuple[set[str], set[str]]] = {
     "public": (OWN | HERE, OWN | {"moderator"}),
+    "being posted": (OWN | HERE, OWN | {"moderator"}),
     "not posted": (OWN, OWN | {"moderator"}),
     "private": (OWN, OWN),
 }
 
 
 async def a_job(home: House, kind: str) -> Job:
-    return await home.job(public=kind == "public", private=kind == "private")
+    state = kind if kind == "being posted" else "closed"
+    return await home.job(public=kind == "public", private=kind == "private", state=state)
 
 
 @pytest.mark.parametrize(("kind", "who"), list(itertools.product(TABLE, PEOPLE)))

@@ -25,7 +25,9 @@ class EaselProcess:
         self.data = data
         self.log = data.parent / f"{data.name}.log"
         self.environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("EASEL_", "DISCORD_", "WAVESPEED_"))
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("EASEL_", "DISCORD_", "WAVESPEED_"))
         } | {
             "DISCORD_TOKEN": discord.token,
             "DISCORD_API_BASE": discord.url,

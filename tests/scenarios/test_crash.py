@@ -116,7 +116,7 @@ async def test_a_post_that_is_lost_before_it_arrived_is_told_and_not_repeated(
     async with easel(discord, simulator, tmp_path / "data") as bot:
         await bot.start()
         asked = await ask(discord)
-        await asyncio.gather(*(one.acked() for one in asked))
+        await simulator.until(lambda: simulator.posts == len(PROMPTS))
         await end_well(discord, simulator, asked, bot.data, uncertain=1)
     assert simulator.posts == len(PROMPTS)
 

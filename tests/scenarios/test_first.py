@@ -27,7 +27,7 @@ async def test_a_picture_is_delivered_after_a_kill(
     async with easel(discord, simulator, tmp_path / "data") as bot:
         await bot.start()
         asked = await discord.command("imagine", {"prompt": "a red fox"}, user=ana, channel=channel)
-        await simulator.until(lambda: simulator.submits)
+        await simulator.until(lambda: bool(simulator.submits))
         await bot.kill()
         await bot.start()
         message = await asked.settled(15)

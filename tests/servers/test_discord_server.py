@@ -692,7 +692,7 @@ async def test_a_cut_connection_and_a_server_that_is_down(scene: Scene) -> None:
 
 async def test_an_unknown_route_is_told(scene: Scene) -> None:
     with pytest.raises(discord.NotFound):
-        await scene.rest("GET", "/users/@me/guilds")
+        await scene.rest("GET", "/users/@me/connections")
     assert "no such route" in str(scene.server.violations)
 
 

@@ -98,7 +98,7 @@ class Running:
         await self.discord.login()
         self.serving = asyncio.create_task(self.discord.serve(self._easel))
         async with asyncio.timeout(10):
-            while not self.discord.ready:  # noqa: ASYNC110 -- the port offers no event
+            while not self.discord.ready:
                 await asyncio.sleep(0.01)
         return self.discord
 
@@ -215,7 +215,7 @@ async def registered(desk: Desk, asked: Asked, easel: Easel, *, expected: int, *
 
 async def _marked(easel: Easel) -> None:
     async with asyncio.timeout(5):
-        while not (easel.settings.data_dir / "discord-commands.sha256").is_file():  # noqa: ASYNC110 -- nobody is told
+        while not (easel.settings.data_dir / "discord-commands.sha256").is_file():
             await asyncio.sleep(0.01)
 
 

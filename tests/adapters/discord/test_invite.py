@@ -8,8 +8,8 @@ from aiohttp import web
 from pydantic import SecretStr
 
 import adapters.discord
-from adapters.discord.invite import Check
 from adapters.discord.settings import DiscordSettings
+from bot.doctor import Check
 from bot.errors import KeyRefused, Unreachable
 from tests.adapters.discord.desk import Desk, error
 
