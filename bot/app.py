@@ -60,11 +60,19 @@ class Adapter(Protocol):
 
 
 def backend_of(settings: Settings) -> Backend:
-    return cast(Backend, adapter(settings.backend).connect())
+    """Raises BadSettings for an adapter that draws nothing."""
+    made = adapter(settings.backend).connect()
+    if not isinstance(made, Backend):
+        raise BadSettings(f"EASEL_BACKEND: “{settings.backend}” draws no pictures; Easel has wavespeed.")
+    return made
 
 
 def platform_of(name: str) -> Platform:
-    return cast(Platform, adapter(name).connect())
+    """Raises BadSettings for an adapter that nobody can chat on."""
+    made = adapter(name).connect()
+    if not isinstance(made, Platform):
+        raise BadSettings(f"EASEL_PLATFORMS: “{name}” is no chat platform; Easel has discord.")
+    return made
 
 
 def read_all(*, chat: bool = True) -> Settings:
@@ -103,8 +111,8 @@ def adapter(name: str) -> Adapter:
     try:
         return cast(Adapter, importlib.import_module(f"adapters.{name}"))
     except ModuleNotFoundError as error:
-        if error.name != f"adapters.{name}":
-            raise
+        if not f"adapters.{name}".startswith(str(error.name)):
+            raise  # the adapter is there, a library of its isn't
         raise BadSettings(
             f"EASEL_PLATFORMS, EASEL_BACKEND: there is no “{name}”; Easel has discord and wavespeed"
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -83,3 +84,15 @@ def _pins(lock: Path) -> set[str]:
         for line in lock.read_text(encoding="utf-8").splitlines()
         if line and line[0].isalnum()
     }
+
+
+def test_the_image_is_made_of_every_package_and_of_what_is_pinned() -> None:
+    recipe = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    allowed = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    for package in PACKAGES:
+        assert f"COPY {package} ./{package}\n" in recipe
+    copied = re.findall(r"^COPY (?!--from)(\S+) ", recipe, re.MULTILINE)
+    assert {f"!{name}" for name in copied} <= set(allowed)
+    assert "--require-hashes --requirement requirements.lock" in recipe
+    images = re.findall(r"^FROM (\S+)", recipe, re.MULTILINE)
+    assert [image for image in images if not re.search(r":\d+\.\d+\.\d+", image)] == []

@@ -108,6 +108,9 @@ class Discord:
         except discord.LoginFailure:
             raise KeyRefused("Discord refuses DISCORD_TOKEN. Reset it under Bot in the developer portal.") from None
         except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            # Each login of the library's makes a session anew and forgets the one before, open.
+            await self._gateway.http.close()
+            self._gateway.http.connector = discord.utils.MISSING
             raise Unreachable("Discord does not answer.", detail=type(error).__name__) from None
 
     async def serve(self, easel: Easel) -> None:

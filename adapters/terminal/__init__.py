@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import NoReturn
 
     from adapters.terminal.platform import Terminal
+    from bot.errors import BadSettings
 
 
 def connect(given: argparse.Namespace | None = None, out: Path | None = None) -> Terminal:
@@ -21,11 +23,21 @@ def connect(given: argparse.Namespace | None = None, out: Path | None = None) ->
     from adapters.terminal.options import asked
     from adapters.terminal.platform import Terminal
     from adapters.terminal.screen import screen
-    from bot.errors import BadSettings
 
     if given is None:
-        raise BadSettings("EASEL_PLATFORMS: the terminal is no chat platform; use `python -m bot imagine`.")
+        raise _no_chat()
     return Terminal(asked(given), out or Path("pictures"), screen())
+
+
+def settings_kind() -> NoReturn:
+    """It has none. Raises BadSettings, since who asks takes it for a chat platform."""
+    raise _no_chat()
+
+
+def _no_chat() -> BadSettings:
+    from bot.errors import BadSettings
+
+    return BadSettings("EASEL_PLATFORMS: the terminal is no chat platform; use `python -m bot imagine`.")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

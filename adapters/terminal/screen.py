@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Protocol, TextIO
 
@@ -57,7 +58,7 @@ class Live:
         self._task = self._progress.add_task("", total=None)
 
     def working(self, card: Card) -> None:
-        self._progress.update(self._task, description=card.title)
+        self._progress.update(self._task, description=_without_seconds(card.title))
         self._progress.start()
 
     def say(self, *lines: str) -> None:
@@ -66,6 +67,11 @@ class Live:
 
     def end(self) -> None:
         self._progress.stop()
+
+
+def _without_seconds(title: str) -> str:
+    """`Generating… 6 s (usually 8 s)` beside a clock of its own."""
+    return re.sub(r"… \d+ (s|min)\b", "…", title)
 
 
 def told(card: Card) -> list[str]:

@@ -108,6 +108,7 @@ class House:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        await self.intake.close()  # else the end of one run lets in the next
         for task in self.runs.values():
             task.cancel()
         await asyncio.gather(*self.runs.values(), return_exceptions=True)

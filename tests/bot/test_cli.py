@@ -69,7 +69,8 @@ async def test_imagine_draws_with_the_configured_backend_and_says_what_it_cost(
     with_key: CommandLine, simulator: Simulator, tmp_path: Path
 ) -> None:
     asked = ("a red fox", "--lora", "yarn:0.8", "--size", "768x1024", "--seed", "7", "--out", "mine/")
-    ended = await with_key.run("imagine", *asked)
+    with folder.held(tmp_path / "data"):  # as by the bot, which may be at work
+        ended = await with_key.run("imagine", *asked)
     assert ended.code == 0, ended.err
     assert "768×1024 · seed 7 · 28 steps · yarn:0.8" in ended.out
     assert "$0.015" in ended.out
@@ -172,10 +173,23 @@ async def test_every_bad_setting_is_told_at_once_with_exit_code_two(tmp_path: Pa
     assert "'spoiler', 'age_restricted' or 'block'" in ended.err
 
 
-async def test_a_platform_that_nobody_knows_is_a_bad_setting(tmp_path: Path) -> None:
-    ended = await bare(tmp_path, EASEL_PLATFORMS="telegraph", WAVESPEED_API_KEY="k").run()
+@pytest.mark.parametrize(
+    ("variable", "name", "said"),
+    [
+        ("EASEL_PLATFORMS", "telegraph", "there is no “telegraph”"),
+        ("EASEL_PLATFORMS", "discord/../../x", "there is no “discord/../../x”"),
+        ("EASEL_PLATFORMS", "terminal", "the terminal is no chat platform"),
+        ("EASEL_PLATFORMS", "wavespeed", "“wavespeed” is no chat platform"),
+        ("EASEL_BACKEND", "discord", "“discord” draws no pictures"),
+    ],
+)
+async def test_an_adapter_that_can_not_be_used_so_is_a_bad_setting(
+    tmp_path: Path, variable: str, name: str, said: str
+) -> None:
+    ended = await bare(tmp_path, DISCORD_TOKEN="t", WAVESPEED_API_KEY="k", **{variable: name}).run()
     assert ended.code == 2
-    assert "there is no “telegraph”" in ended.err
+    assert said in ended.err
+    assert variable in ended.err
     assert "Traceback" not in ended.err
 
 

@@ -126,9 +126,11 @@ def test_a_migrated_database_is_up_to_date_also_while_the_bot_runs(given: Set, t
     upgrade(database)
     while_open = of_database()
     database.close()
+    left = list((tmp_path / "data").iterdir())
     assert (while_open.ok, of_database().ok) == (True, True)
     assert "is up to date" in while_open.advice
     assert "is up to date" in of_database().advice
+    assert list((tmp_path / "data").iterdir()) == left  # it leaves no trace
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from adapters.terminal.screen import Live, Plain, screen, told
+from adapters.terminal.screen import Live, Plain, _without_seconds, screen, told
 from bot.cards import Action, Card, Line, Style, Tone
 
 
@@ -27,10 +27,15 @@ def test_a_terminal_gets_a_live_line_that_goes_away(capsys: pytest.CaptureFixtur
     live = screen(Terminal())
     assert isinstance(live, Live)
     live.working(Card("Generating… 1 s"))
-    live.working(Card("Generating… 2 s"))
+    live.working(Card("Generating… 2 s (usually 8 s)"))
     live.end()
     live.say("✓ Done [bold]as it stands[/bold]")
     assert "✓ Done [bold]as it stands[/bold]" in capsys.readouterr().out
+
+
+def test_a_live_line_has_one_clock() -> None:
+    assert _without_seconds("Generating… 12 s (usually 8 s)") == "Generating… (usually 8 s)"
+    assert _without_seconds("Queued · about #3 in line, about 20 s") == "Queued · about #3 in line, about 20 s"
 
 
 @pytest.mark.parametrize(
