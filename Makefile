@@ -30,7 +30,7 @@ check: setup
 	$(VENV)/bin/lint-imports
 
 test: check
-	$(PY) -m pytest
+	$(PY) -m pytest -n 4 --dist worksteal
 
 bench: setup
 	$(PY) -m tests.bench

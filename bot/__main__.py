@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import importlib
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -59,6 +60,11 @@ def _unexpected(error: Exception) -> int:
         raise error
     if isinstance(error, OSError) and error.errno is not None:
         return _fail(f"The system refuses: {error.strerror or error}. EASEL_LOG_LEVEL=DEBUG tells more.")
+    if isinstance(damage := getattr(error, "orig", None), sqlite3.DatabaseError):
+        return _fail(
+            f"A database in the data folder can't be used ({damage}). "
+            "If it is damaged, put back a backup of easel.sqlite and engine.sqlite. EASEL_LOG_LEVEL=DEBUG tells more."
+        )
     return _fail(f"Something went wrong ({type(error).__name__}). EASEL_LOG_LEVEL=DEBUG tells more.")
 
 

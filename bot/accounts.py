@@ -32,8 +32,15 @@ class Accounts:
 
     def refill(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
-            pictures = 0 if entry.state is State.UNCERTAIN else entry.pictures
-            self.charge(entry.job_id, entry.person, pictures, entry.price, at=entry.charged_at)
+            self.mirror(entry)
+
+    def mirror(self, entry: Entry) -> None:
+        """Hold against a job what the ledger does."""
+        if entry.state is State.RETURNED:
+            self.give_back(entry.job_id)
+            return
+        pictures = 0 if entry.state is State.UNCERTAIN else entry.pictures
+        self.charge(entry.job_id, entry.person, pictures, entry.price, at=entry.charged_at)
 
     def charge(self, job_id: str, person: str, pictures: int, price: float, *, at: float | None = None) -> None:
         """A repeated charge of one job replaces the first: it happens once."""
@@ -54,7 +61,7 @@ class Accounts:
         return job_id in self._lines
 
     def forgive(self, job_id: str) -> None:
-        """Nobody knows whether it was paid: the person is not charged, the budget is."""
+        """It was paid, or nobody knows, and no picture came: the person is not charged, the budget is."""
         line = self._lines.get(job_id)
         if line is not None:
             self._pictures[line.person] -= line.pictures

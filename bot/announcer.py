@@ -19,6 +19,10 @@ from bot.ports import DeliveryFailed, Reply
 
 log = structlog.get_logger()
 
+SILENT = 5.0
+"""Seconds that a job may wait without a word; most are at the API before, which spares an edit."""
+FIRST_WORD = 2.0
+"""Seconds after which a message that still says nothing is tried again: its platform was at a limit."""
 LAST_WORD = 120.0
 """Seconds before a message can't be edited any more at which its requester is told where the picture will be."""
 
@@ -33,6 +37,8 @@ class _Open:
     due: float = 0.0
     showing: asyncio.Task[None] | None = None
     ends: bool = False
+    late: bool = False
+    """Its last word is being said, or was: the message is not to be touched again."""
 
 
 class Announcer:
@@ -87,11 +93,14 @@ class Announcer:
         return self._progress(item) if item else None
 
     async def finish(self, job_id: str) -> Reply | None:
-        """Show nothing more of this job, and hand its message back; None if it isn't open here."""
+        """Show nothing more of this job, and hand its message back; None if it isn't open here, or has had its last word."""
         item = self._open.pop(job_id, None)
         if item is None:
             return None
         item.ends = True
+        if item.late and item.showing is not None:  # an end shown meanwhile would be overwritten by it
+            await asyncio.wait({item.showing})
+            return None
         if item.showing is not None:
             item.showing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -112,8 +121,11 @@ class Announcer:
 
     def _schedule(self, item: _Open) -> None:
         now = self._clock()
-        wait = next_tick(now - item.since, waiting=item.phase == "waiting", open_jobs=len(self._open))
-        item.due = now + wait
+        waiting = item.phase == "waiting" and now - item.since >= SILENT
+        self._due_in(item, next_tick(now - item.since, waiting=waiting, open_jobs=len(self._open)))
+
+    def _due_in(self, item: _Open, seconds: float) -> None:
+        item.due = self._clock() + seconds
         if not self._due or item.due < self._due[0][0]:
             self._wake.set()
         heapq.heappush(self._due, (item.due, item.job.id))
@@ -124,22 +136,26 @@ class Announcer:
             await self._say_late(item)
             return
         now = self._progress(item)
-        if now is not None and not item.ends:
-            await item.reply.show(cards.progress(item.job, now))
+        if now is not None and not item.ends and not await item.reply.show(cards.progress(item.job, now)):
+            self._due_in(item, FIRST_WORD)
 
     async def _say_late(self, item: _Open) -> None:
-        self._open.pop(item.job.id, None)
+        item.late = True
         try:
             address = await item.reply.close(cards.late(item.job))
         except DeliveryFailed as failure:
             log.warning("late word lost", job=item.job.id, reason=failure.reason)
             address = ""
-        await self._on_late(item.job, address)
+        try:
+            await self._on_late(item.job, address)
+        finally:
+            self._open.pop(item.job.id, None)
 
     def _progress(self, item: _Open) -> Progress | None:
         match item.phase:
-            case "waiting":
-                return self._place(item.job.id)
+            case "waiting":  # past the queue it may still wait, for the account's limits or an API that is down
+                silent = self._clock() - item.since >= SILENT
+                return self._place(item.job.id) or (Waiting(1, None) if silent else None)
             case "generating":
                 return Generating(self._clock() - item.since, item.usual.mid if item.usual else None)
             case _:

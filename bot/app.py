@@ -134,6 +134,7 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
         await stack.enter_async_context(backend)
         alerts = Alerts(settings.alert_url.get_secret_value())
         stack.push_async_callback(alerts.close)
+        pricing = Pricing(backend, store)
         life = Life(
             store=store,
             ledger=ledger,
@@ -142,9 +143,9 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
             gallery=gallery,
             policy=Policy(settings.nsfw, settings.unknown_nsfw),
             limits=limits_of(settings),
-            pricing=Pricing(backend, store),
+            pricing=pricing,
             durations=Durations(),
-            brake=Brake(backend, alerts),
+            brake=Brake(backend, alerts, pricing.plain),
             alerts=alerts,
             platforms={platform.name: platform for platform in platforms},
             embed_parameters=settings.embed_parameters,
@@ -241,7 +242,10 @@ async def _mend(intake: Intake, engine: Engine, left: Sequence[Record]) -> None:
 
 async def _refresh(life: Life) -> None:
     while True:
-        await life.pricing.refresh()
+        try:
+            await life.pricing.refresh()
+        except Exception:  # tried again in an hour
+            log.exception("price not refreshed")
         await asyncio.sleep(PRICE_EVERY)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -17,7 +18,11 @@ LOOK_EVERY = 60.0
 
 
 class Brake:
-    def __init__(self, backend: Backend, alerts: Alerts, look_every: float = LOOK_EVERY) -> None:
+    def __init__(
+        self, backend: Backend, alerts: Alerts, price: Callable[[], float], look_every: float = LOOK_EVERY
+    ) -> None:
+        """`price` tells what a plain picture costs (US$): an account that has less left is still empty."""
+        self._price = price
         self._look_every = look_every
         self._backend = backend
         self._alerts = alerts
@@ -53,6 +58,9 @@ class Brake:
 
     async def _works(self) -> bool:
         try:
-            return await self._backend.balance() > 0
+            return await self._backend.balance() >= self._price()
         except EaselError:
+            return False
+        except Exception:  # whatever it is, it must not end the only one who looks
+            log.exception("balance not readable")
             return False

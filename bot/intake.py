@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from bot.images import ImageRequest
 from bot.jobs import Cancelled, Job, Place, Progress, Requester, Waiting
 from bot.ledger import State
 from bot.life import Life
-from bot.pacing import Usual, kind, usual_wait
+from bot.pacing import Usual, backoff, kind, usual_wait
 from bot.ports import DeliveryFailed, Reply
 from bot.store import Record
 
@@ -198,12 +199,13 @@ class Intake:
         self.pump()
 
     async def _start(self, job_id: str) -> None:
-        try:
-            await self._run(job_id)
-        except Exception:
-            # It stays in the store: the next start goes on with it.
-            log.exception("job not started", job=job_id)
-            self.over(job_id)
+        for attempt in itertools.count(1):
+            try:
+                await self._run(job_id)
+                return
+            except Exception:
+                log.exception("job not started", job=job_id, attempt=attempt)
+            await asyncio.sleep(backoff(attempt, self._life.dice, first=1.0))
 
     def over(self, job_id: str) -> None:
         """A job no longer holds its place."""
@@ -234,7 +236,10 @@ class Intake:
         """Take nothing in any more; what is being started is finished."""
         self._closed = True
         if self._starting:
-            await asyncio.wait(self._starting, timeout=3)
+            _, left = await asyncio.wait(self._starting, timeout=3)
+            for task in left:  # they stay in the store: the next start goes on with them
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
     # ---- cancel ----
 

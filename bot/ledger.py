@@ -2,7 +2,7 @@
 
     intended → posting → submitted
         ↑_________|          an answer that proves the refusal (429, a connection never opened)
-    any → returned           no picture came of it: nothing is counted
+    any → returned           no picture came of it, and nothing was paid: nothing is counted
     posting → uncertain      nobody can know: the person is told and not charged; the budget is, to be safe
 
 Every arrow is a compare-and-set, so a POST is made by exactly one process, once. The rows stay for good.
@@ -122,8 +122,12 @@ class Ledger:
             return False
 
     async def give_back(self, job_id: str) -> None:
-        """No picture came of it: the person's quota and the budget get it back."""
-        await self._set(job_id, State.RETURNED)
+        """No picture came of it, and nothing was paid: the person's quota and the budget get it back."""
+        await self._set(job_id, state=State.RETURNED.value)
+
+    async def forgive(self, job_id: str) -> None:
+        """It was paid and no picture came of it: the person's quota gets it back, the budget does not."""
+        await self._set(job_id, pictures=0)
 
     async def uncertain(self, job_id: str) -> bool:
         return await self._moved(_move(State.POSTING, State.UNCERTAIN), {"of": job_id})
@@ -168,8 +172,8 @@ class Ledger:
     async def _moved(self, move: sa.Executable, values: dict[str, Any]) -> bool:
         return await self._database.write(lambda connection: connection.execute(move, values).first() is not None)
 
-    async def _set(self, job_id: str, state: State) -> None:
-        change = ledger.update().where(ledger.c.job_id == job_id).values(state=state.value)
+    async def _set(self, job_id: str, **values: Any) -> None:
+        change = ledger.update().where(ledger.c.job_id == job_id).values(**values)
         await self._database.write(lambda connection: connection.execute(change).close())
 
 

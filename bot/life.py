@@ -24,9 +24,12 @@ from bot.cards import Shown
 from bot.errors import (
     Ambiguous,
     BudgetReached,
+    CreditsExhausted,
     EaselError,
     Expired,
+    GenerationFailed,
     OperatorMustAct,
+    PersonCanAct,
     RateLimited,
     TryAgain,
 )
@@ -44,11 +47,15 @@ log = structlog.get_logger()
 
 DELIVER_WITHIN = 10.0
 """Seconds; a delivery that takes longer goes on elsewhere, so that the account's slot is free."""
+REDELIVER_WITHIN = 120.0
+"""Seconds of one try there: nobody waits for it, and a slow line needs more than ten for large pictures."""
 REDELIVER_FOR = 24 * 3600.0
 REFUSED_FOR = 600.0
 """Seconds in which a submit that was surely refused (429, no connection) is tried again."""
 LOOK_FOR = 30.0
 """Seconds in which a lost submit is looked for: the account's listing may lag."""
+REFUNDED = (PersonCanAct, GenerationFailed, CreditsExhausted)
+"""The API says itself that the task failed, which it pays back (its troubleshooting page). All else was paid for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +110,7 @@ class Life:
     async def submit(self, job: Job) -> Entry | End:
         """Bring the job to the API, paid once: what to follow, or how it ended."""
         entry = await self.ledger.intend(job, self.pricing.price(job.request))
-        self.accounts.charge(job.id, entry.person, entry.pictures, entry.price, at=entry.charged_at)
+        self.accounts.mirror(entry)
         match entry.state:
             case State.SUBMITTED:
                 return entry
@@ -117,7 +124,7 @@ class Life:
                 return End(Failed("Interrupted", "This was interrupted before it was drawn. Nothing was charged."))
 
     async def _post(self, job: Job, entry: Entry) -> Entry | End:
-        until = time.monotonic() + REFUSED_FOR
+        until: float | None = None  # from the first refusal on: it may have waited for the operator for hours before
         attempt = 0
         while True:
             attempt += 1
@@ -130,6 +137,7 @@ class Life:
                 log.warning("submit lost, reconciling", job=job.id, detail=error.detail)
                 return await self._reconcile(job, await self._entry(job))
             except TryAgain as error:
+                until = until or time.monotonic() + REFUSED_FOR
                 if time.monotonic() > until:
                     return await self._refuse(job, error)
                 wait = backoff(attempt, self.dice)
@@ -168,7 +176,9 @@ class Life:
         except EaselError:
             await self.ledger.refused(job.id)
             raise
-        await self.ledger.submitted(job.id, ticket)
+        if not await self.ledger.submitted(job.id, ticket):
+            # Another job that asked for the very same, and got lost, took it for its own: then that one's may be ours.
+            raise Ambiguous("Easel is checking which picture is yours.", detail="the prediction has an owner")
         log.info("submitted", job=job.id, prediction=ticket.id, seconds=round(time.monotonic() - started, 3))
         return ticket
 
@@ -213,6 +223,9 @@ class Life:
                 break
             await asyncio.sleep(min(wait, left))
             wait *= 2
+        return await self._lost(job)
+
+    async def _lost(self, job: Job) -> End:
         if await self.ledger.uncertain(job.id):
             self.accounts.forgive(job.id)
             self.alerts.raise_("Uncertain", f"job {job.short} may have been paid for without a picture.")
@@ -242,7 +255,7 @@ class Life:
         try:
             rendered = await self._watch(job, ticket)
         except EaselError as error:
-            await self._give_back(job)
+            await (self._give_back(job) if isinstance(error, REFUNDED) else self._forgive(job))
             return _failed(error)
         return await self._rendered(job, rendered, ticket, entry.price)
 
@@ -257,6 +270,9 @@ class Life:
                         return seen
                     log.debug("step", job=job.id, state=seen.state)
                 raise Expired("The API stopped answering for this picture.")
+            except CreditsExhausted as error:  # to look costs nothing: it is the task that ended so, for good
+                self.brake.pull(error)
+                raise
             except (OperatorMustAct, OSError) as error:
                 if time.monotonic() > until:
                     raise
@@ -288,31 +304,42 @@ class Life:
 
     # ---- deliver ----
 
-    async def deliver(self, job_id: str) -> bool:
-        """Show the one visible answer and close the job. False if it can't be shown now."""
+    async def deliver(self, job_id: str, within: float = DELIVER_WITHIN) -> bool:
+        """Show the one visible answer and close the job. False if it can't be shown now, `within` so many seconds."""
         self._fresh.pop(job_id, None)
-        return await self._deliver(await self.store.get(job_id))
+        return await self._deliver(await self.store.get(job_id), within)
 
-    async def _deliver(self, record: Record) -> bool:
+    async def _deliver(self, record: Record, within: float = DELIVER_WITHIN) -> bool:
         job = record.job
         if record.state == "closed":
             await self.announcer.finish(job.id)
             return True
         if record.outcome is None:  # only after a fault of ours: nobody is left without an answer
-            broken = Failed("Internal", "Something went wrong on our side. Please try again.")
-            record = await self._end(record, End(broken))
+            record = await self._end(record, await self._broken(job))
         reply = await self.announcer.finish(job.id) or self._reopen(job)
         if reply is None or record.deleted:
             await self.store.closed(job.id, address="", public=False)
             log.info("kept for history", job=job.id)
             return True
-        return await self._close(record, reply)
+        return await self._close(record, reply, within)
 
-    async def _close(self, record: Record, reply: Reply) -> bool:
+    async def _broken(self, job: Job) -> End:
+        """Its run failed for a fault of ours: what is charged depends on how far it came."""
+        entry = await self.ledger.entry(job.id)
+        match entry.state if entry else None:
+            case State.POSTING | State.UNCERTAIN:
+                return await self._lost(job)
+            case State.SUBMITTED:
+                await self._forgive(job)
+            case _:
+                await self._give_back(job)
+        return End(Failed("Internal", "Something went wrong on our side. Please try again."))
+
+    async def _close(self, record: Record, reply: Reply, within: float) -> bool:
         job = record.job
         card = self._card(record)
         try:
-            async with asyncio.timeout(DELIVER_WITHIN):
+            async with asyncio.timeout(within):
                 address = await reply.close(card)
         except TimeoutError:
             log.warning("delivery slow", job=job.id)
@@ -325,7 +352,7 @@ class Life:
         public = bool(card.pictures) and not job.private and job.place.community is not None
         await self.store.closed(job.id, address=address, message_key=reply.key, public=public)
         log.info("delivered", job=job.id, outcome=type(record.outcome).__name__, pictures=len(card.pictures))
-        if record.withheld and isinstance(record.outcome, Finished):
+        if isinstance(record.outcome, Finished) and self._withheld(record):
             await reply.whisper(cards.withheld_word(job))
         return True
 
@@ -346,7 +373,7 @@ class Life:
 
     async def _deliver_or_log(self, job_id: str) -> bool:
         try:
-            return await self.deliver(job_id)
+            return await self.deliver(job_id, REDELIVER_WITHIN)
         except Exception:
             # A fault of ours must not end the only thing that still tries.
             log.exception("delivery broken", job=job_id)
@@ -362,9 +389,15 @@ class Life:
         assert record.outcome is not None
         if not isinstance(record.outcome, Finished):
             return cards.outcome(job, record.outcome, model=model)
-        held = [picture for picture in record.pictures if picture.index in record.withheld]
-        shown = [self._shown(job, picture) for picture in record.pictures if picture.index not in record.withheld]
+        withheld = self._withheld(record)
+        held = [picture for picture in record.pictures if picture.index in withheld]
+        shown = [self._shown(job, picture) for picture in record.pictures if picture.index not in withheld]
         return cards.outcome(job, record.outcome, model=model, shown=shown, withheld=held)
+
+    def _withheld(self, record: Record) -> frozenset[int]:
+        """Those that were, and those that today's rules would: the operator may have changed them since."""
+        showing = {picture.index: self._showing(record.job, picture) for picture in record.pictures}
+        return record.withheld | {index for index, how in showing.items() if how is Showing.WITHHELD}
 
     def _shown(self, job: Job, picture: Picture) -> Shown:
         hidden = self._showing(job, picture) is not Showing.OPEN
@@ -394,6 +427,10 @@ class Life:
     async def _give_back(self, job: Job) -> None:
         await self.ledger.give_back(job.id)
         self.accounts.give_back(job.id)
+
+    async def _forgive(self, job: Job) -> None:
+        await self.ledger.forgive(job.id)
+        self.accounts.forgive(job.id)
 
     async def settle(self, seconds: float) -> None:
         """Begin no POST any more, and wait for those under way, for at most this long."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import secrets
 import shutil
 import struct
 import time
@@ -50,6 +51,9 @@ class Gallery:
         for folder in (self.pictures, self.sources):
             folder.mkdir(parents=True, exist_ok=True)
         self._room_seen = (0.0, True)
+        self.handing_in = asyncio.Semaphore(4)
+        """Held while a picture that somebody hands in is in memory: twenty megabytes each, from however many at once."""
+        self._decoding = asyncio.Lock()
 
     def place(self, job_id: str) -> Path:
         """Where a job's pictures go, without number and ending: one folder a day, told by the id."""
@@ -60,11 +64,13 @@ class Gallery:
 
     async def keep_source(self, data: bytes, *, capabilities: Capabilities) -> Source:
         """Check, re-encode and keep a picture. Raises BadRequest in plain words."""
-        return await asyncio.to_thread(self._keep, data, capabilities, None)
+        async with self._decoding:  # fifty megapixels take hundreds of megabytes
+            return await asyncio.to_thread(self._keep, data, capabilities, None)
 
     async def keep_mask(self, data: bytes, like: Source) -> Source:
         """Keep a mask: black and white, of the picture's own size. Raises BadRequest."""
-        return await asyncio.to_thread(self._keep, data, None, like)
+        async with self._decoding:
+            return await asyncio.to_thread(self._keep, data, None, like)
 
     async def source(self, name: str) -> bytes:
         """Raises BadRequest if it was swept meanwhile."""
@@ -111,9 +117,9 @@ class Gallery:
                 raise BadRequest(
                     f"The mask is {original}, the picture is {like.original}; both must be the same size.", field="mask"
                 )
-            image = image.convert("L").resize((like.size.width, like.size.height)).convert("RGB")
+            image = _opaque(image, "black").convert("L").resize((like.size.width, like.size.height)).convert("RGB")
         else:
-            image = _within_model(image.convert("RGB"), capabilities)
+            image = _within_model(_opaque(image, "white").convert("RGB"), capabilities)
         buffer = BytesIO()
         image.save(buffer, "PNG", compress_level=3)
         encoded = buffer.getvalue()
@@ -163,8 +169,20 @@ def open_source(data: bytes, field: str) -> Image.Image:
         raise BadRequest(
             f"The {field} is no picture that Easel can read: use PNG, JPEG or WebP.", field=field
         ) from None
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError):
+    except Image.DecompressionBombError:
+        raise BadRequest(f"The {field} is huge; please make it smaller than 50 megapixels.", field=field) from None
+    except (OSError, SyntaxError, ValueError, struct.error):
         raise BadRequest(f"The {field} seems to be damaged; please try another file.", field=field) from None
+
+
+def _opaque(image: Image.Image, behind: str) -> Image.Image:
+    """What people see of it: under a transparent pixel a file may hold any colour. In a mask, nothing is chosen there."""
+    if not image.has_transparency_data:
+        return image
+    from PIL import Image
+
+    seen = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", seen.size, behind), seen)
 
 
 def _within_model(image: Image.Image, capabilities: Capabilities | None) -> Image.Image:
@@ -231,7 +249,7 @@ def _itxt(keyword: str, text: str) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all."""
-    part = path.with_name(path.name + ".part")
+    """Whole or not at all, also when two people hand in the same picture at once."""
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     part.write_bytes(data)
     os.replace(part, path)  # noqa: PTH105 - the module's one atomic step, on two Paths

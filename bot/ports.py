@@ -50,8 +50,11 @@ class Reply(Protocol):
     def expires_at(self) -> datetime | None:
         """When the message can't be changed any more; None when it always can."""
 
-    async def show(self, card: Card) -> None:
-        """Show progress. Never raises for a lost edit; may skip it when a newer one or the end is on its way."""
+    async def show(self, card: Card) -> bool:
+        """Show progress. Never raises for a lost edit; may skip it, for a newer one, the end, or a limit of its own.
+
+        Returns whether anything of ours is seen by now: False while people still look at an empty message.
+        """
 
     async def close(self, card: Card) -> str:
         """Show the end. Returns the final address, cleared of every token. Raises DeliveryFailed."""

@@ -22,6 +22,10 @@ class Pricing:
         self._store = store
         self._unit = DOCUMENTED
 
+    def plain(self) -> float:
+        """US$ for one picture."""
+        return self._unit
+
     def price(self, request: ImageRequest) -> float:
         """US$ for the whole request."""
         return self._unit * request.count

@@ -34,6 +34,8 @@ _life: Life
 _on_over: Callable[[str], None]
 _runs: set[asyncio.Task[object]] = set()
 """The tasks of steps under way, so that a stop can end them before what they use is closed."""
+_leaving = False
+"""Set by a stop: the engine takes the loop's threads with it, so what still runs fails at its next file."""
 
 
 @DBOS.workflow(name="job", max_recovery_attempts=None, serialization_type=_PORTABLE)
@@ -48,7 +50,11 @@ async def job(job_id: str) -> None:
 
 @DBOS.workflow(name="redeliver", max_recovery_attempts=None, serialization_type=_PORTABLE)
 async def redeliver(job_id: str) -> None:
-    await deliver_again(job_id)
+    try:
+        await deliver_again(job_id)
+    finally:
+        # After a crash the queue may have let it in once more, and its own run, which is over, will not say so.
+        _on_over(job_id)
 
 
 # One step, not one for submit, follow and deliver each: how far a job has come stands in the ledger and the store,
@@ -101,6 +107,8 @@ async def _through_faults(part: Callable[[str], Awaitable[T]], job_id: str) -> T
         try:
             return await part(job_id)
         except Exception:
+            if _leaving:
+                await asyncio.Event().wait()  # `Engine.close` ends it here; the next start goes on
             log.exception("fault", job=job_id, part=part.__name__, attempt=attempt)
             await asyncio.sleep(2.0**attempt)
     return await part(job_id)
@@ -111,8 +119,8 @@ class Engine:
 
     def __init__(self, life: Life, url: str, executor: str, on_over: Callable[[str], None]) -> None:
         """`on_over` is called when a job no longer holds its place at the API."""
-        global _life, _on_over
-        _life, _on_over = life, on_over
+        global _life, _on_over, _leaving
+        _life, _on_over, _leaving = life, on_over, False
         self._url = sa.make_url(url)
         self._sqlite: sa.Engine | None = None
         self._executor = executor
@@ -176,6 +184,8 @@ class Engine:
 
     async def close(self) -> None:
         """Leave what runs to the next start."""
+        global _leaving
+        _leaving = True
         logging.getLogger("dbos").setLevel(
             logging.CRITICAL
         )  # it complains of each run that is left, which is the point

@@ -35,7 +35,7 @@ async def draw(easel: Easel, turn: Turn, asked: Asked, *, source: Picture | None
     reply = await turn.open(private=asked.private)
     async with closed_on_error(reply):
         await easel.intake.accept(
-            await _with_sources(easel, turn, asked, source),
+            await _request(easel, turn, asked, source),
             requester=turn.requester,
             place=turn.place,
             delivery_key=turn.delivery_key,
@@ -71,6 +71,13 @@ async def closed_on_error(reply: Reply) -> AsyncIterator[None]:
 async def _close(reply: Reply, error: EaselError) -> None:
     with contextlib.suppress(DeliveryFailed):  # nothing was accepted, and there is no other way to tell them
         await reply.close(cards.refused(error))
+
+
+async def _request(easel: Easel, turn: Turn, asked: Asked, picture: Picture | None) -> ImageRequest:
+    if not (asked.image or picture):
+        return await _with_sources(easel, turn, asked, None)
+    async with easel.gallery.handing_in:
+        return await _with_sources(easel, turn, asked, picture)
 
 
 async def _with_sources(easel: Easel, turn: Turn, asked: Asked, picture: Picture | None) -> ImageRequest:

@@ -22,8 +22,12 @@ async def run(easel: Easel, turn: Turn, options: Options) -> None:
         if record is None or not access.within_reach(record, turn):
             raise BadRequest("I can only cover my own pictures, and that isn't one of them.")
         access.check_may_remove(record, turn, what="cover it")
-        await turn.hide(message)
+        # Marked first: what comes, or is shown again, is covered whatever becomes of the message.
         await easel.store.mark_spoiler(record.job.id)
+        if (await easel.store.get(record.job.id)).outcome is None:
+            await reply.close(cards.notice("Marked", "The pictures come behind a spoiler."))
+            return
+        await turn.hide(message)
         await reply.close(cards.notice("Covered", "The pictures are behind a spoiler now."))
 
 

@@ -168,6 +168,8 @@ class Discord:
                 await asyncio.sleep(wait)
 
     def _receive(self, raw: dict[str, Any]) -> None:
+        if self._closed.is_set():  # the gateway closes last
+            return
         task = asyncio.create_task(self._take(Asked(raw)))
         self._turns.add(task)
         task.add_done_callback(self._turns.discard)

@@ -15,7 +15,7 @@ CAREFUL_FOR = 10.0
 class Budget:
     """Progress edits a second in the whole process: a token bucket that may be empty, never late."""
 
-    rate: float = 15.0
+    rate: float = 20.0
     burst: float = 30.0
     _left: float = field(default=30.0, init=False)
     _at: float = field(default=0.0, init=False)

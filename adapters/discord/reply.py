@@ -86,15 +86,16 @@ class DiscordReply:
 
     # ---- progress ----
 
-    async def show(self, card: Card) -> None:
+    async def show(self, card: Card) -> bool:
         self._cared_for = True
         self._next = card
         if self._edit is not None:
-            return
+            return True
         while (latest := self._next) is not None and not self._closed:
             self._next = None
             if latest != self._shown and self._may_show():
                 await self._run(latest)
+        return self._shown is not None or self._closed
 
     def _may_show(self) -> bool:
         way = self._progress_way()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -27,6 +28,8 @@ log = structlog.get_logger(__name__)
 MESSAGE, DEFER, DEFER_UPDATE, MODAL = 4, 5, 6, 9
 ANSWER_WITHIN = 2.5
 """Seconds for each try to answer; Discord waits three in all."""
+LONGEST_PAUSE = 1.0
+"""Seconds that a rate limit may hold up the second try."""
 ALREADY_ANSWERED = 40060
 READ_WITHIN = 30.0
 """Seconds for a whole file from Discord's CDN."""
@@ -42,8 +45,8 @@ class DiscordTurn:
         self._wires = wires
         self._asked = asked
         self._restricted = restricted
-        self._files = URL(files).host if files else None
-        """A host that serves files beside Discord's CDN: the local server in front of which we run."""
+        self._files = URL(files).origin() if files else None
+        """Who serves files beside Discord's CDN: the local server in front of which we run, and nothing else there."""
         self._answered = False
         self._reply: DiscordReply | None = None
 
@@ -137,6 +140,7 @@ class DiscordTurn:
 
     async def _answer_again(self, payload: dict[str, Any], down: Down) -> Any:
         """Once: then "already answered" means that our first try came through, if it can have."""
+        await asyncio.sleep(min(down.retry_after or 0.0, LONGEST_PAUSE))
         try:
             return await self._wires.rest.answer(self._asked.id, self._asked.token, payload, timeout=ANSWER_WITHIN)
         except Refused as refused:
@@ -165,7 +169,9 @@ class DiscordTurn:
             raise BadRequest("Discord did not hand out that file. Please add it again.") from None
 
     def _trusts(self, url: URL) -> bool:
-        return (url.scheme == "https" and url.host in CDN) or (self._files is not None and url.host == self._files)
+        if url.scheme not in ("http", "https") or not url.host:
+            return False
+        return (url.scheme == "https" and url.host in CDN) or url.origin() == self._files
 
     async def _download(self, url: URL, most: int) -> bytes:
         timeout = aiohttp.ClientTimeout(total=READ_WITHIN)

@@ -55,9 +55,10 @@ class TerminalReply:
     def key(self) -> str:
         return f"terminal:{self._address.key}"
 
-    async def show(self, card: Card) -> None:
+    async def show(self, card: Card) -> bool:
         if not self.closed.is_set():
             self._screen.working(card)
+        return True
 
     async def close(self, card: Card) -> str:
         if card == self._card:

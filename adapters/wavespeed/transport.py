@@ -28,6 +28,8 @@ from bot.errors import RateLimited, Unreachable
 
 SMALL = 64 * 1024
 """Bytes of an answer that is read in one go; what is larger goes through a sieve."""
+LONGEST_WAIT = 45.0
+"""Seconds of a Retry-After that a read waits for; whoever is told more is told so."""
 UNOPENED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 """Errors after which surely nothing was sent."""
 
@@ -100,7 +102,7 @@ class Api:
 
 def _again(error: Exception) -> bool | float:
     if isinstance(error, RateLimited) and error.retry_after is not None:
-        return error.retry_after
+        return error.retry_after if error.retry_after <= LONGEST_WAIT else False
     return isinstance(error, RateLimited | Unreachable)
 
 

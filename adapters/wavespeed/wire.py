@@ -232,10 +232,15 @@ def _matches(inputs: Mapping[str, Any], request: ImageRequest) -> bool | None:
         "seed": request.seed,
         "size": f"{request.size.width}*{request.size.height}",
         "num_images": request.count,
+        "num_inference_steps": request.steps,
+        "guidance_scale": request.guidance,
+        "loras": [{"path": lora.path, "scale": lora.scale} for lora in request.loras],
     }
     if inputs.get("prompt") is None or inputs.get("seed") is None:
         return None
-    return all(inputs[name] == value for name, value in ours.items() if inputs.get(name) is not None)
+    # People try one prompt and seed with several LoRAs, steps or pictures: none of these may be taken for another.
+    told = all(inputs[name] == value for name, value in ours.items() if inputs.get(name) is not None)
+    return told and ("image" not in inputs or bool(inputs["image"]) == bool(request.image))
 
 
 def price(data: object) -> float:

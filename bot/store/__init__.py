@@ -55,7 +55,7 @@ _ENDED = (
     jobs.update()
     .where(jobs.c.id == _OF, jobs.c.outcome.is_(None))
     .values(outcome=sa.bindparam("outcome"), seconds=sa.bindparam("seconds"), ended_at=sa.bindparam("ended_at"))
-    .returning(jobs.c.id)
+    .returning(jobs.c.spoiler)
 )
 _INSERT_PICTURES = pictures.insert()
 _CLOSED = (
@@ -137,27 +137,33 @@ class Store:
     async def ended(self, record: Record, outcome: Outcome, seconds: float, found: Mapping[Picture, bool]) -> Record:
         """Write down how a job ended, its pictures, and for each whether it is withheld. The first end stands.
 
-        Returns the record as it is then. A job that was cancelled meanwhile ends as that, paid for; its pictures are kept.
+        Returns the record as it is then: what was marked as a spoiler meanwhile says so. A job that was cancelled
+        meanwhile ends as that, paid for; its pictures are kept.
         """
         job_id = record.job.id
         lines = [rows.picture_to_row(job_id, picture, self._root, withheld=held) for picture, held in found.items()]
         values = {"of": job_id, "seconds": seconds, "ended_at": _now()}
 
-        def work(connection: sa.Connection) -> Outcome | None:
+        def work(connection: sa.Connection) -> tuple[Outcome, bool] | None:
             end = outcome
             if isinstance(outcome, Finished) and connection.execute(_CANCELLED, {"of": job_id}).first():
                 end = Cancelled(paid=True)
-            if not connection.execute(_ENDED, values | {"outcome": rows.outcome_to_json(end)}).first():
+            row = connection.execute(_ENDED, values | {"outcome": rows.outcome_to_json(end)}).first()
+            if row is None:
                 return None
             if lines:
                 connection.execute(_INSERT_PICTURES, lines)
-            return end
+            return end, bool(row.spoiler)
 
-        end = await self._database.write(work)
-        if end is None:
+        ended = await self._database.write(work)
+        if ended is None:
             return await self.get(job_id)
+        end, spoiler = ended
+        job = replace(record.job, spoiler=spoiler)
         withheld = frozenset(picture.index for picture, held in found.items() if held)
-        return replace(record, outcome=end, pictures=tuple(found), withheld=withheld, ended_at=datetime.now(UTC))
+        return replace(
+            record, job=job, outcome=end, pictures=tuple(found), withheld=withheld, ended_at=datetime.now(UTC)
+        )
 
     async def closed(self, job_id: str, *, address: str, message_key: str | None = None, public: bool) -> None:
         """The one visible answer is out, or can never be; tokens are no longer kept."""

@@ -31,7 +31,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = sa.make_url(url.replace("+aiosqlite", ""))
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = sqlite_engine(self.url) if self.is_sqlite else sa.create_engine(self.url, pool_size=10)
+        self.engine = sqlite_engine(self.url) if self.is_sqlite else _postgres_engine(self.url)
         # Readers take no write lock: in WAL mode they never wait for a writer.
         self._reading = self.engine.execution_options(reading=True)
         self._writers = ThreadPoolExecutor(1 if self.is_sqlite else 8, "easel-write")
@@ -111,6 +111,10 @@ def _resolve(futures: list[asyncio.Future[Any]], answers: list[Any]) -> None:
             future.set_result(answer)
 
 
+def _postgres_engine(url: sa.URL) -> sa.Engine:
+    return sa.create_engine(url, pool_size=10, hide_parameters=True)
+
+
 def sqlite_engine(url: sa.URL, *, synchronous: str = "FULL", own_begin: bool = True) -> sa.Engine:
     """A SQLite engine in WAL mode. `own_begin` leaves BEGIN to SQLAlchemy, which savepoints need.
 
@@ -121,7 +125,12 @@ def sqlite_engine(url: sa.URL, *, synchronous: str = "FULL", own_begin: bool = T
     # Few connections: a thread waits for one in the pool's queue, which costs nothing, instead of asking SQLite for its
     # lock again and again.
     engine = sa.create_engine(
-        url, pool_size=2, max_overflow=1, pool_timeout=60, connect_args={"timeout": 30, "check_same_thread": False}
+        url,
+        pool_size=2,
+        max_overflow=1,
+        pool_timeout=60,
+        connect_args={"timeout": 30, "check_same_thread": False},
+        hide_parameters=True,  # prompts and tokens: errors are logged
     )
 
     @sa.event.listens_for(engine, "connect")

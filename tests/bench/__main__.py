@@ -107,14 +107,15 @@ async def a_thousand() -> list[Row]:
 
 
 async def sustained() -> list[Row]:
-    """All of Discord's requests, interactions too, within 50 a second."""
-    limits = {"global_limit": 50, "exempt_interactions": False, "route_limits": False}
-    async with world(discord=limits, simulator={"seconds": 3.0, **PLAIN}) as here:
-        figures = await here.burst(500, per_second=40)
+    """Thirty commands a second for twenty seconds; Discord counts as it does: 50 a second with the bot's token."""
+    async with world(discord={"global_limit": 50, "route_limits": False}, simulator={"seconds": 3.0, **PLAIN}) as here:
+        figures = await here.burst(600, per_second=30)
         limited = here.discord.limited
     rate = figures.jobs / figures.seconds
     return [
         Row("jobs per second", f"{rate:.1f}", "≥ 25", rate >= 25),
+        Row("end at the API → posted p99", f"{percentile(figures.posted, 99):.2f} s", ""),
+        Row("CPU of a core", f"{figures.cpu / figures.seconds * 100:.0f} %", ""),
         Row("answers 429", str(limited), ""),
         *common(figures),
     ]
@@ -166,7 +167,7 @@ PARTS: dict[str, tuple[str, Callable[[], Awaitable[list[Row]]]]] = {
     "alone": ("alone, 3-s jobs ± 20 %", alone),
     "200": ("200 at once, 3-s jobs", two_hundred),
     "1000": ("1,000 at once, 3-s jobs", a_thousand),
-    "sustained": ("sustained, Discord's 50 requests/s held", sustained),
+    "sustained": ("30 commands/s, Discord's 50 requests/s held", sustained),
     "url": ("100 × 3 MB by address", by_url),
     "base64": ("100 × 3 MB inline", inline),
     "20s": ("one 20-s job, nothing learnt", twenty_seconds),

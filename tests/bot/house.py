@@ -86,7 +86,7 @@ class House:
             limits=limits,
             pricing=Pricing(backend, self.store),
             durations=Durations(),
-            brake=Brake(backend, self.alerts),
+            brake=Brake(backend, self.alerts, lambda: 0.015),
             alerts=self.alerts,
             platforms={"double": self.platform},
             embed_parameters=True,

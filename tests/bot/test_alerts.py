@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import pytest
 from aiohttp import web
 
 from bot.alerts import Alerts
@@ -41,13 +42,30 @@ async def test_an_alert_that_cannot_be_delivered_disturbs_nobody() -> None:
 
 async def test_the_brake_is_released_when_the_account_works_again() -> None:
     backend = PaintedBackend()
-    brake = Brake(backend, Alerts(""), look_every=0.01)
+    brake = Brake(backend, Alerts(""), lambda: 0.015, look_every=0.01)
     brake.pull(CreditsExhausted("empty"))
-    backend.account.balance = 0
+    backend.account.balance = 0.005  # what is left pays for no picture
     watching = asyncio.create_task(brake.watch())
     await asyncio.sleep(0.05)
     assert brake.reason is not None
     backend.account.balance = 5
     await asyncio.wait_for(brake.wait(), 2)
     brake.check()
+    watching.cancel()
+
+
+async def test_a_fault_does_not_end_the_one_who_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend, calls = PaintedBackend(), []
+
+    async def balance() -> float:
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("nonsense")
+        return 5.0
+
+    monkeypatch.setattr(backend, "balance", balance)
+    brake = Brake(backend, Alerts(""), lambda: 0.015, look_every=0.01)
+    brake.pull(CreditsExhausted("empty"))
+    watching = asyncio.create_task(brake.watch())
+    await asyncio.wait_for(brake.wait(), 2)
     watching.cancel()

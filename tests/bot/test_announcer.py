@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -9,7 +10,7 @@ from bot import announcer as module
 from bot.announcer import Announcer
 from bot.cards import Card
 from bot.jobs import Checking, Generating, Job, Waiting
-from bot.pacing import Usual
+from bot.pacing import Usual, next_tick
 from tests.bot.making import ANNA, job
 from tests.doubles.reply import NotingReply
 
@@ -23,12 +24,12 @@ class SlowReply(NotingReply):
         self.in_flight = 0
         self.most = 0
 
-    async def show(self, card: Card) -> None:
+    async def show(self, card: Card) -> bool:
         self.in_flight += 1
         self.most = max(self.most, self.in_flight)
         try:
             await self.free.wait()
-            await super().show(card)
+            return await super().show(card)
         finally:
             self.in_flight -= 1
 
@@ -55,6 +56,27 @@ async def test_it_goes_on_telling_how_long_it_takes(announcer: Announcer) -> Non
     announcer.generating(made.id, announcer._clock() - 6, Usual(7, 8, 9, 30))
     await until(lambda: len(reply.shown) >= 4)
     assert reply.shown[-1].title == "Generating… 6 s (usually 8 s)"
+
+
+async def test_who_is_past_the_queue_and_not_yet_at_the_api_hears_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The API may be down, or the account's limit of a minute used up: nobody is left with a mere "thinking…"."""
+    monkeypatch.setattr(module, "next_tick", lambda age, waiting, open_jobs: 0.02)
+    monkeypatch.setattr(module, "SILENT", 0.1)
+
+    async def late(job: Job, address: str) -> None: ...
+
+    async with Announcer(lambda job_id: None, late) as announcer:
+        made, reply = job(), NotingReply()
+        announcer.open(made, reply)
+        await asyncio.sleep(0)
+        assert reply.shown == []
+        await until(lambda: reply.shown)
+        assert reply.shown[0].title == "Queued · about #1 in line"
+        assert reply.shown[0].actions
+
+
+def test_the_first_word_to_who_waits_comes_soon() -> None:
+    assert next_tick(0, waiting=False, open_jobs=1) <= module.SILENT
 
 
 async def test_one_edit_is_in_flight_and_the_newest_state_wins(announcer: Announcer) -> None:
@@ -102,3 +124,46 @@ async def test_what_a_person_has_open(announcer: Announcer) -> None:
     announcer.generating(first.id, announcer._clock(), None)
     assert isinstance(announcer.progress(first.id), Generating)
     assert announcer.progress("never") is None
+
+
+class BusyReply(NotingReply):
+    """Skips so many cards: its platform is at its limit."""
+
+    def __init__(self, skips: int) -> None:
+        super().__init__()
+        self.skips = skips
+
+    async def show(self, card: Card) -> bool:
+        if self.skips:
+            self.skips -= 1
+            return False
+        return await super().show(card)
+
+
+async def test_who_saw_nothing_yet_is_served_again_soon(announcer: Announcer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "next_tick", lambda age, waiting, open_jobs: 60.0)
+    monkeypatch.setattr(module, "FIRST_WORD", 0.02)
+    reply = BusyReply(skips=3)
+    announcer.open(job(), reply)
+    await until(lambda: reply.shown)
+
+
+async def test_the_last_word_is_never_said_over_the_end() -> None:
+    told: list[str] = []
+
+    async def late(job: Job, address: str) -> None:
+        told.append(job.id)
+
+    class SlowEnd(NotingReply):
+        async def close(self, card: Card) -> str:
+            await asyncio.sleep(0.05)
+            return await super().close(card)
+
+    async with Announcer(lambda job_id: Waiting(2, 30.0), late) as announcer:
+        made, reply = job(), SlowEnd(expires_at=datetime.now(UTC) + timedelta(seconds=30))
+        announcer.open(made, reply)
+        await asyncio.sleep(0.01)
+        assert await announcer.finish(made.id) is None
+        assert told == [made.id]
+        assert reply.closed is not None
+        assert reply.closed.title == "Still drawing"

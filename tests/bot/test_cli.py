@@ -199,6 +199,7 @@ async def test_what_nobody_expected_is_one_line_and_a_traceback_only_for_who_ask
     ended = await bare(tmp_path).run("migrate")
     assert ended.code == 1
     assert len(ended.err.splitlines()) == 1
+    assert "can't be used (file is not a database)" in ended.err
     assert "EASEL_LOG_LEVEL=DEBUG" in ended.err
     told = await bare(tmp_path, EASEL_LOG_LEVEL="DEBUG").run("migrate")
     assert told.code == 1

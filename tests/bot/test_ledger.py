@@ -127,3 +127,9 @@ def test_only_what_is_surely_ours_is_adopted(
     sightings: list[Sighting], known: set[str], unresolved: list[str], exclusive: bool, adopted: list[str]
 ) -> None:
     assert [found.id for found in adoptable(sightings, known, unresolved, exclusive=exclusive)] == adopted
+
+
+async def test_what_is_forgiven_costs_the_budget_alone(ledger: Ledger, kept: Job) -> None:
+    await ledger.intend(kept, 0.015)
+    await ledger.forgive(kept.id)
+    assert [(entry.pictures, entry.price) for entry in await ledger.counted()] == [(0, 0.015)]

@@ -1,12 +1,15 @@
 """The life of a job: one answer, one charge, the right picture, whatever happens on the way."""
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bot import pictures
+from bot.cards import Card
 from bot.errors import (
+    BadOutput,
     BadRequest,
     BudgetReached,
     CreditsExhausted,
@@ -21,7 +24,7 @@ from bot.images import Flag
 from bot.jobs import Cancelled, Failed, Finished, Uncertain
 from bot.ledger import State
 from bot.life import Life
-from bot.ports import DeliveryFailed
+from bot.ports import DeliveryFailed, Ticket
 from tests.bot.house import House
 from tests.bot.making import ANNA, BEN, request
 from tests.doubles.backend import Account, Fate, PaintedBackend
@@ -403,7 +406,7 @@ async def _entry(root: Path, job_id: str) -> State:
 
 
 async def test_a_message_whose_time_runs_out_says_where_the_picture_will_be(tmp_path: Path) -> None:
-    from datetime import UTC, datetime, timedelta
+    from datetime import timedelta
 
     async with House(tmp_path, PaintedBackend(seconds=0.2)) as house:
         reply = NotingReply(message="m", expires_at=datetime.now(UTC) + timedelta(seconds=30))
@@ -413,3 +416,166 @@ async def test_a_message_whose_time_runs_out_says_where_the_picture_will_be(tmp_
     assert f"/show {job.short}" in reply.closed.lines[0].text
     assert closes(reply) == 1
     assert isinstance(record.outcome, Finished)
+
+
+# ---- what is charged when no picture comes ----
+
+
+def _stop_after(monkeypatch: pytest.MonkeyPatch, target: object, name: str) -> asyncio.Event:
+    """Let a call through, and nothing after it: as a kill right behind it."""
+    real, reached = getattr(target, name), asyncio.Event()
+
+    async def stopping(*args: object, **more: object) -> None:
+        await real(*args, **more)
+        reached.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(target, name, stopping)
+    return reached
+
+
+@pytest.mark.parametrize(
+    ("name", "fate", "dollars"),
+    [
+        ("give_back", Fate(fails=Moderated("The safety filter refused this.")), 0.0),
+        ("uncertain", Fate(lost=True, accepted=False), 0.015),
+    ],
+)
+async def test_a_kill_after_the_ledgers_last_word_charges_nobody_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, fate: Fate, dollars: float
+) -> None:
+    account, replies = Account(), dict[str, NotingReply]()
+    async with House(tmp_path, PaintedBackend(account=account, fates=(fate,)), replies=replies) as first:
+        reached = _stop_after(monkeypatch, first.ledger, name)
+        job, _ = await first.ask(request())
+        await asyncio.wait_for(reached.wait(), 5)
+    monkeypatch.undo()
+    async with House(tmp_path, PaintedBackend(account=account), replies=replies) as second:
+        await second.resume()
+        await second.over(job)
+        assert second.life.accounts.pictures(ANNA.key) == 0
+        assert second.life.accounts.dollars == pytest.approx(dollars)
+
+
+async def test_what_was_paid_without_a_picture_costs_the_budget_and_not_the_person(tmp_path: Path) -> None:
+    """Else pictures that can never be fetched, e.g. behind a firewall, would be drawn and paid for without end."""
+    async with House(tmp_path, PaintedBackend(fates=(Fate(fails=BadOutput("No picture.")),))) as house:
+        job, _ = await house.ask(request())
+        assert isinstance((await house.over(job)).outcome, Failed)
+        assert house.life.accounts.pictures(ANNA.key) == 0
+        assert house.life.accounts.dollars == pytest.approx(0.015)
+    async with House(tmp_path, PaintedBackend()) as later:
+        assert later.life.accounts.pictures(ANNA.key) == 0
+        assert later.life.accounts.dollars == pytest.approx(0.015)
+
+
+async def test_a_task_that_ended_for_want_of_credit_is_told_at_once(tmp_path: Path) -> None:
+    fate = Fate(fails=CreditsExhausted("The account is out of credit."))
+    async with House(tmp_path, PaintedBackend(fates=(fate,))) as house:
+        job, _ = await house.ask(request())
+        assert isinstance((await house.over(job)).outcome, Failed)
+        assert isinstance(house.life.brake.reason, CreditsExhausted)
+        assert house.life.accounts.dollars == 0
+
+
+@pytest.mark.parametrize(
+    ("came", "outcome", "dollars"),
+    [("intend", "Failed", 0.0), ("begin_post", "Uncertain", 0.015), ("submitted", "Failed", 0.015)],
+)
+async def test_a_fault_of_ours_is_charged_by_how_far_it_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, came: str, outcome: str, dollars: float
+) -> None:
+    async with House(tmp_path, PaintedBackend()) as house:
+        monkeypatch.setattr(house.intake, "pump", lambda: None)
+        job, reply = await house.ask(request())
+        await house.ledger.intend(job, 0.015)
+        if came != "intend":
+            await house.ledger.begin_post(job.id)
+        if came == "submitted":
+            await house.ledger.submitted(job.id, Ticket("p", datetime.now(UTC)))
+        assert await house.life.deliver(job.id)
+        assert type((await house.store.get(job.id)).outcome).__name__ == outcome
+        assert house.life.accounts.pictures(ANNA.key) == 0
+        assert house.life.accounts.dollars == pytest.approx(dollars)
+    assert reply.closed is not None
+
+
+async def test_a_prediction_that_another_job_took_is_not_shown_twice(tmp_path: Path) -> None:
+    async with House(tmp_path, PaintedBackend()) as house:
+        other, _ = await house.ask(request("a cat"))
+        await house.over(other)
+        house.backend.account.paintings.clear()  # the next prediction gets the same id
+        job, reply = await house.ask(request())
+        record = await house.over(job)
+    assert record.outcome == Uncertain()
+    assert reply.closed is not None
+    assert reply.closed.pictures == ()
+
+
+# ---- what changes between the question and the answer ----
+
+
+async def test_what_is_marked_as_a_spoiler_while_it_is_drawn_comes_covered(tmp_path: Path) -> None:
+    async with House(tmp_path, PaintedBackend(seconds=0.2)) as house:
+        job, reply = await house.ask(request())
+        while not house.backend.account.paintings:
+            await asyncio.sleep(0.01)
+        await house.store.mark_spoiler(job.id)
+        await house.over(job)
+    assert reply.closed is not None
+    assert [shown.hidden for shown in reply.closed.pictures] == [True]
+
+
+async def test_stricter_rules_after_a_restart_hold_for_what_was_not_delivered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replies, reached = dict[str, NotingReply](), asyncio.Event()
+    backend = PaintedBackend(fates=(Fate(flags=(Flag.YES,)),))
+    async with House(tmp_path, backend, replies=replies) as first:
+        monkeypatch.setattr(Life, "_deliver", _never(reached))
+        job, reply = await first.ask(request())
+        await asyncio.wait_for(reached.wait(), 5)
+    monkeypatch.undo()
+    async with House(tmp_path, PaintedBackend(), replies=replies, policy=Policy("block")) as second:
+        await second.resume()
+        await second.over(job)
+    assert reply.closed is not None
+    assert reply.closed.pictures == ()
+    assert len(reply.whispers) == 1
+
+
+class SlowReply(NotingReply):
+    async def close(self, card: Card) -> str:
+        await asyncio.sleep(0.2)
+        return await super().close(card)
+
+
+async def test_a_slow_line_is_given_more_time_once_nobody_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with House(tmp_path, PaintedBackend()) as house:
+        monkeypatch.setattr(house.intake, "pump", lambda: None)
+        reply = SlowReply(message="m")
+        job, _ = await house.ask(request(), reply=reply)
+        assert not await house.life.deliver(job.id, 0.05)
+        await asyncio.wait_for(house.life.redeliver(job.id), 2)
+    assert reply.closed is not None
+
+
+async def test_an_engine_that_fails_for_a_moment_leaves_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.intake.backoff", lambda *_a, **_k: 0.02)
+    async with House(tmp_path, PaintedBackend()) as house:
+        real, tries = house.run, []
+
+        async def run(job_id: str) -> None:
+            tries.append(job_id)
+            if len(tries) < 3:
+                raise RuntimeError("the engine's database is away")
+            await real(job_id)
+
+        monkeypatch.setattr(house.intake, "_run", run)
+        job, _ = await house.ask(request())
+        assert isinstance((await house.over(job)).outcome, Finished)
+    assert tries == [job.id] * 3

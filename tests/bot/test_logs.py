@@ -46,6 +46,22 @@ def test_a_step_is_one_line_of_json_with_its_job(monkeypatch: pytest.MonkeyPatch
     assert record == {"event": "submitted", "job": "01ABC", "seconds": 0.1, "level": "info"}
 
 
+class Full(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_line_that_cannot_be_written_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The logs may lie on the very disk that the pictures filled."""
+    configured(monkeypatch, stream=Full())
+    structlog.get_logger().info("submitted", job="01ABC")
+    structlog.get_logger().exception("fault", job="01ABC")
+    logging.getLogger("discord").error("a library's line")
+
+
 def test_an_exception_stays_on_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = configured(monkeypatch)
     try:
@@ -78,3 +94,14 @@ def test_a_terminal_gets_lines_for_people(monkeypatch: pytest.MonkeyPatch) -> No
     (line,) = stream.getvalue().splitlines()
     assert "submitted" in line
     assert not line.startswith("{")
+
+
+def test_no_variable_of_a_failing_line_is_shown_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = configured(monkeypatch, stream=Terminal())
+    try:
+        prompt = "".join(["a secret", " fox"])
+        int(prompt[:0])
+    except ValueError:
+        structlog.get_logger().exception("fault", job="01ABC")
+    assert "ValueError" in stream.getvalue()
+    assert "secret fox" not in stream.getvalue()

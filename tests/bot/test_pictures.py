@@ -1,5 +1,6 @@
 """Pictures and sources on disk."""
 
+import asyncio
 import os
 import struct
 import time
@@ -13,7 +14,7 @@ from ulid import ULID
 from bot import pictures
 from bot.errors import BadRequest, DiskFull
 from bot.images import Flag, Picture, Size
-from bot.pictures import Gallery
+from bot.pictures import Gallery, Source
 from tests.doubles.backend import CAPABILITIES
 
 
@@ -46,6 +47,35 @@ async def test_a_large_source_is_shrunk_to_what_the_model_draws_and_its_mask_wit
     assert source.size == Size(1536, 1024)
     mask = await gallery.keep_mask(encoded((3072, 2048)), source)
     assert mask.size == source.size
+
+
+@pytest.mark.parametrize("form", ["RGBA", "LA", "P"])
+async def test_what_lies_under_transparent_pixels_is_not_seen(form: str, tmp_path: Path) -> None:
+    gallery, buffer = Gallery(tmp_path), BytesIO()
+    hidden = Image.new("RGBA", (640, 512), (255, 255, 255, 0))
+    hidden.paste((90, 90, 90, 255), (0, 0, 320, 512))
+    hidden.convert(form).save(buffer, "PNG")
+    source = await gallery.keep_source(buffer.getvalue(), capabilities=CAPABILITIES)
+    assert corners(gallery, source) == (90, 255)
+    mask = await gallery.keep_mask(buffer.getvalue(), source)
+    assert corners(gallery, mask) == (90, 0)
+
+
+def corners(gallery: Gallery, source: Source) -> tuple[float, float]:
+    """The brightness of the first and of the last pixel."""
+    with Image.open(gallery.sources / source.name) as image:
+        grey = image.convert("L")
+        return grey.getpixel((0, 0)), grey.getpixel((image.width - 1, image.height - 1))  # type: ignore[return-value]
+
+
+async def test_the_same_picture_from_many_people_at_once(tmp_path: Path) -> None:
+    gallery, buffer = Gallery(tmp_path), BytesIO()
+    Image.frombytes("RGB", (1024, 1024), os.urandom(1024 * 1024 * 3)).save(buffer, "PNG", compress_level=0)
+    sources = await asyncio.gather(
+        *(gallery.keep_source(buffer.getvalue(), capabilities=CAPABILITIES) for _ in range(12))
+    )
+    assert len(set(sources)) == 1
+    assert [path.name for path in gallery.sources.iterdir()] == [sources[0].name]
 
 
 async def test_a_mask_of_another_size_is_refused_kindly(tmp_path: Path) -> None:

@@ -192,3 +192,7 @@ def test_sqlite_waits_for_the_disk(tmp_path: Path) -> None:
         assert connection.execute(sa.text("PRAGMA journal_mode")).scalar() == "wal"
         assert connection.execute(sa.text("PRAGMA synchronous")).scalar() == 2  # FULL
     made.close()
+
+
+def test_no_value_stands_in_an_error(database: Database) -> None:
+    assert database.engine.hide_parameters  # prompts and tokens; errors are logged

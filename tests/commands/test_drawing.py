@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
@@ -317,3 +318,23 @@ async def test_the_double_keeps_the_guarantees_of_a_reply() -> None:
     await reply.show(cards.notice("late"))
     assert reply.visible == cards.notice("end")
     assert await reply.close(cards.notice("end")) == "double:1"
+
+
+async def test_few_pictures_are_handed_in_at_once(home: House) -> None:
+    now = 0
+
+    class Reading(NotingTurn):
+        async def read(self, attachment: Attachment, *, most: int) -> bytes:
+            nonlocal now
+            now += 1
+            seen.append(now)
+            await asyncio.sleep(0.01)
+            now -= 1
+            return png(Size(512, 512))
+
+    seen: list[int] = []
+    await asyncio.gather(
+        *(home.run("imagine", Where.SLASH, Reading(), prompt="x", image=Attachment("k", "a.png", 9)) for _ in range(12))
+    )
+    assert len(home.intake.accepted) == 12
+    assert max(seen) == 4

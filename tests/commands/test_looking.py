@@ -341,3 +341,11 @@ async def test_ping_says_whether_it_can_draw(home: House) -> None:
     assert "drawing is paused\nThe account has no money left." in said(await home.run("ping", Where.SLASH))
     home.intake.refuses = LimitReached("You have 23 jobs under way.")
     assert said(await home.run("ping", Where.SLASH)).startswith("Awake\nYou have 23")
+
+
+async def test_what_is_not_there_yet_is_marked_and_its_message_left_alone(home: House) -> None:
+    job = await home.job(state="running")
+    turn = await home.run("spoiler", Where.MESSAGE, NotingTurn(), message=f"double:{job.id}")
+    assert turn.order == ["open", "close"]
+    assert "come behind a spoiler" in said(turn)
+    assert (await home.record(job)).job.spoiler

@@ -41,10 +41,11 @@ class NotingReply:
         """What a person sees now."""
         return self.closed or (self.shown[-1] if self.shown else None)
 
-    async def show(self, card: Card) -> None:
+    async def show(self, card: Card) -> bool:
         if self.closed is None:
             self.notes.append(("show", card))
             self.shown.append(card)
+        return True
 
     async def close(self, card: Card) -> str:
         self.notes.append(("close", card))

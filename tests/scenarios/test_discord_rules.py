@@ -107,8 +107,9 @@ async def test_limits_are_told_privately(careful: House) -> None:
     await easel.discord.press(running, "Cancel", user=easel.ben)
     await running.changes.until(lambda: "Cancelled" in running.text, 10, lambda: repr(running))
 
-    await easel.drawn("two kites --n 2", user=easel.mia)  # another person is not held up
-    asked = await easel.imagine("three more --n 3", user=easel.mia)
+    noor = easel.discord.user("noor")
+    await easel.drawn("two kites --n 2", user=noor)  # another person is not held up
+    asked = await easel.imagine("three more --n 3", user=noor)
     assert "you have 1 left" in await asked.told()
     assert len(easel.simulator.charged) == charged + 2
 

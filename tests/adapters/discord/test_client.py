@@ -171,6 +171,16 @@ async def test_what_runs_still_reaches_its_message_while_stopping(
     await local.until(lambda: bool(local.of("PATCH")))
 
 
+async def test_what_arrives_when_all_is_closed_is_left_alone(
+    local: Desk, asked: Asked, local_easel: Easel, interaction: Make
+) -> None:
+    """The gateway closes last, and what is dispatched meanwhile could only fail on closed connections."""
+    async with Running(local, asked, local_easel) as discord:
+        pass
+    discord._receive(interaction())
+    assert not discord._turns
+
+
 async def test_a_button_of_an_older_process_is_told_kindly(discord: Discord, local: Desk, interaction: Make) -> None:
     data = {"custom_id": "easel:forgotten:01JDX:0", "component_type": 2}
     await local.dispatch("INTERACTION_CREATE", interaction(type=3, data=data, message={"id": "9"}))

@@ -206,6 +206,8 @@ async def test_a_file_that_is_larger_than_it_says_is_not_read_to_its_end(turn: T
         "https://cdn.discordapp.com.evil.example/a.png",
         "https://cdn.discordapp.com@evil.example/a.png",
         "file:///etc/passwd",
+        "http://127.0.0.1:1/another-server-beside-ours.png",
+        "http:///a.png",
     ],
 )
 async def test_only_discord_is_asked_for_files(turn: Turns, url: str) -> None:

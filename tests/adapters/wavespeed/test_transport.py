@@ -149,6 +149,14 @@ def throttled(retry_after: str | None) -> Answer:
     return answer
 
 
+async def test_a_read_does_not_wait_for_an_hour() -> None:
+    async with elsewhere() as server, api(server.origin) as found:
+        server.on("/x", throttled("3600"))
+        with pytest.raises(RateLimited):
+            await asyncio.wait_for(found.read(Call.READ, "GET", "/x"), 5)
+        assert len(server.asked) == 1
+
+
 @pytest.mark.parametrize(
     ("header", "low", "high"),
     [("7", 7.0, 7.0), (None, None, None), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0, 0.0), ("soon", None, None)],

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -85,9 +87,39 @@ def test_a_submission_recognises_itself_in_the_listing(asked: ImageRequest, vers
 def test_another_request_is_not_taken_for_ours(ours: ImageRequest, theirs: ImageRequest) -> None:
     body = wire.submission(Prepared(theirs), "v2", base64=False)
     found = wire.sighting({"id": "x", "input": body}, Prepared(ours), NOW)
-    same = (ours.prompt, ours.seed, ours.size, ours.count) == (theirs.prompt, theirs.seed, theirs.size, theirs.count)
+    same = _inputs(ours) == _inputs(theirs)
     assert found is not None
     assert found.request_matches is same
+
+
+def _inputs(asked: ImageRequest) -> object:
+    loras = [(lora.path, lora.scale) for lora in asked.loras]
+    return asked.prompt, asked.seed, asked.size, asked.count, asked.steps, asked.guidance, loras
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"loras": (Lora("owner/koda", 0.8),)},
+        {"loras": (Lora("owner/yarn", 0.5),)},
+        {"loras": ()},
+        {"steps": 9},
+        {"guidance": 1.0},
+    ],
+)
+def test_the_same_prompt_and_seed_drawn_otherwise_is_another(changed: dict[str, Any]) -> None:
+    ours = request(seed=7, loras=(Lora("owner/yarn", 0.8),), steps=28, guidance=3.5)
+    body = wire.submission(Prepared(replace(ours, **changed)), "v2", base64=False)
+    found = wire.sighting({"id": "x", "inputs": body}, Prepared(ours), NOW)
+    assert found is not None
+    assert found.request_matches is False
+
+
+def test_a_prediction_from_a_picture_is_none_of_words_alone() -> None:
+    body = wire.submission(Prepared(request(), image="https://cdn/x.png"), "v2", base64=False)
+    found = wire.sighting({"id": "x", "inputs": body}, Prepared(request()), NOW)
+    assert found is not None
+    assert found.request_matches is False
 
 
 @pytest.mark.parametrize(
