@@ -74,19 +74,19 @@ def summary(seconds: list[float]) -> Usual:
 def polls(usual: Usual | None, dice: random.Random) -> Iterator[float]:
     """Seconds after the submit at which to look, without end.
 
-    Unlearnt: the documentation's pace, never less than 2 s apart, growing to 8 s. Learnt: first when the quickest such jobs end,
-    three more looks until the slowest end, then growing. A job of 6 s ± 20 % costs four looks at the most and is
-    seen within two fifths of its spread.
+    Unlearnt: the documentation's pace, never less than 2 s apart, growing to 8 s. Learnt: first when the quickest such
+    jobs have ended, three more looks until the slowest end, then growing. A job of 6 s ± 20 % costs four looks at the
+    most and is seen within two fifths of its spread.
     """
     if usual is None or not usual.learnt:
         at = 2.0 * dice.uniform(1.0, 1.1)
         yield at
         step = 2.0
     else:
-        margin = 0.05
         # A little wider than the spread: the fourth look then sees nearly all of the slowest end too.
         step = min(4.0, max(0.3, (usual.high - usual.low) / 2.4))
-        at = max(0.2, usual.low + margin)
+        # A look at the very quickest end would mostly find nothing.
+        at = max(0.2, usual.low + 0.05 + 0.4 * step)
         while at < usual.high + step:
             yield at
             at += step * dice.uniform(0.95, 1.0)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot import pictures
+from bot.brake import Brake
 from bot.cards import Card
 from bot.errors import (
     BadOutput,
@@ -114,6 +115,25 @@ async def test_a_submit_that_was_surely_refused_is_tried_again(tmp_path: Path) -
         record = await house.over(job)
     assert isinstance(record.outcome, Finished)
     assert house.backend.posts == 2
+
+
+async def test_a_long_wait_for_the_operator_leaves_all_tries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The minutes in which a refused submit is tried again begin with the first refusal, not with the wait before."""
+    monkeypatch.setattr("bot.life.REFUSED_FOR", 0.1)
+    fates = (Fate(), Fate(refused=RateLimited("Slower.", retry_after=0.01)))
+    async with House(tmp_path, PaintedBackend(seconds=0.1, pictures_at_once=1, fates=fates)) as house:
+        brake = house.life.brake = Brake(house.backend, house.alerts, lambda: 0.015, look_every=0.6)
+        first, _ = await house.ask(request())
+        second, _ = await house.ask(request(), requester=BEN)
+        while not house.backend.account.paintings:
+            await asyncio.sleep(0.005)
+        brake.pull(CreditsExhausted("The account is out of credit."))
+        watching = asyncio.create_task(brake.watch())
+        await house.over(first)
+        record = await house.over(second)
+        watching.cancel()
+    assert isinstance(record.outcome, Finished)
+    assert house.backend.posts == 3
 
 
 async def test_an_empty_account_stops_everything_until_it_works_again(tmp_path: Path) -> None:
