@@ -44,6 +44,8 @@ log = structlog.get_logger()
 
 EXECUTOR = "easel-0"
 """This process among its peers; a fixed name, so that a restart goes on with its own work."""
+FIRST_SWEEP = 60.0
+"""Seconds after the start: one that restarts every hour has to sweep, too."""
 SWEEP_EVERY = 3600.0
 PRICE_EVERY = 3600.0
 SETTLE = 4.0
@@ -250,8 +252,10 @@ async def _refresh(life: Life) -> None:
 
 
 async def _sweep(settings: Settings, gallery: Gallery, engine: Engine) -> None:
+    wait = FIRST_SWEEP
     while True:
-        await asyncio.sleep(SWEEP_EVERY)
+        await asyncio.sleep(wait)
+        wait = SWEEP_EVERY
         try:
             files = await gallery.sweep(days=settings.pictures_days, most_bytes=settings.pictures_max_gb * 1e9)
             workflows = await engine.sweep(WORKFLOWS_KEPT)

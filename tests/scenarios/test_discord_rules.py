@@ -110,7 +110,7 @@ async def test_limits_are_told_privately(careful: House) -> None:
     noor = easel.discord.user("noor")
     await easel.drawn("two kites --n 2", user=noor)  # another person is not held up
     asked = await easel.imagine("three more --n 3", user=noor)
-    assert "you have 1 left" in await asked.told()
+    assert "you have 2 left" in await asked.told()
     assert len(easel.simulator.charged) == charged + 2
 
 
