@@ -33,9 +33,9 @@ class Alerts:
             task.add_done_callback(self._sending.discard)
 
     async def close(self) -> None:
-        """Let what is being sent go out, for at most three seconds."""
+        """Let what is being sent go out, for at most a second."""
         if self._sending:
-            await asyncio.wait(self._sending, timeout=3)
+            await asyncio.wait(self._sending, timeout=1)
 
     async def _send(self, text: str) -> None:
         import aiohttp

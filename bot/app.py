@@ -48,7 +48,7 @@ FIRST_SWEEP = 60.0
 """Seconds after the start: one that restarts every hour has to sweep, too."""
 SWEEP_EVERY = 3600.0
 PRICE_EVERY = 3600.0
-SETTLE = 4.0
+SETTLE = 3.0
 """Seconds that a stop waits for submits under way: their answers are worth money."""
 WORKFLOWS_KEPT = timedelta(days=1)
 

@@ -236,7 +236,7 @@ class Intake:
         """Take nothing in any more; what is being started is finished."""
         self._closed = True
         if self._starting:
-            _, left = await asyncio.wait(self._starting, timeout=3)
+            _, left = await asyncio.wait(self._starting, timeout=1)
             for task in left:  # they stay in the store: the next start goes on with them
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)

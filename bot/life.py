@@ -39,7 +39,7 @@ from bot.jobs import Cancelled, Failed, Finished, Job, Outcome, Uncertain
 from bot.ledger import Entry, Ledger, State, adoptable
 from bot.pacing import Durations, backoff, kind
 from bot.pictures import Gallery
-from bot.ports import Backend, DeliveryFailed, Platform, Prepared, Rendered, Reply, Ticket
+from bot.ports import Backend, DeliveryFailed, Platform, Prepared, Rendered, Reply, Sighting, Ticket
 from bot.pricing import Pricing
 from bot.store import Record, Store
 
@@ -54,6 +54,8 @@ REFUSED_FOR = 600.0
 """Seconds in which a submit that was surely refused (429, no connection) is tried again."""
 LOOK_FOR = 30.0
 """Seconds in which a lost submit is looked for: the account's listing may lag."""
+LOOK_LONGER = 15 * 60.0
+"""Seconds more for as long as the listing can't be read at all."""
 REFUNDED = (PersonCanAct, GenerationFailed, CreditsExhausted)
 """The API says itself that the task failed, which it pays back (its troubleshooting page). All else was paid for."""
 
@@ -212,18 +214,20 @@ class Life:
         self.announcer.checking(job.id)
         since = (entry.posted_at or datetime.now(UTC)) - timedelta(seconds=60)
         until = time.monotonic() + self.look_for
+        last = until + LOOK_LONGER
         wait = 1.0
         while True:
-            ticket = await self._find(job, since)
+            sightings = await self._sightings(job, since)
+            ticket = await self._adopted(job, sightings or [], since)
             if ticket is not None:
                 log.info("submit found again", job=job.id, prediction=ticket.id)
                 return replace(entry, state=State.SUBMITTED, ticket=ticket)
-            left = until - time.monotonic()
+            # While nothing can be read, nothing is decided: an API that was down is asked again when it is back.
+            left = (until if sightings is not None else last) - time.monotonic()
             if left <= 0:
-                break
+                return await self._lost(job)
             await asyncio.sleep(min(wait, left))
-            wait *= 2
-        return await self._lost(job)
+            wait = min(15.0, wait * 2)
 
     async def _lost(self, job: Job) -> End:
         if await self.ledger.uncertain(job.id):
@@ -231,12 +235,15 @@ class Life:
             self.alerts.raise_("Uncertain", f"job {job.short} may have been paid for without a picture.")
         return End(Uncertain())
 
-    async def _find(self, job: Job, since: datetime) -> Ticket | None:
+    async def _sightings(self, job: Job, since: datetime) -> list[Sighting] | None:
+        """What the account's listing shows; None where it can't be read."""
         try:
-            sightings = await self.backend.sightings(Prepared(job.request), since)
+            return await self.backend.sightings(Prepared(job.request), since)
         except EaselError as error:
             log.warning("listing not readable", job=job.id, error=type(error).__name__)
             return None
+
+    async def _adopted(self, job: Job, sightings: list[Sighting], since: datetime) -> Ticket | None:
         known, unresolved = await self.ledger.predictions(since), await self.ledger.unresolved()
         for ticket in adoptable(sightings, known, unresolved, exclusive=self.backend.exclusive_key):
             if await self.ledger.submitted(job.id, ticket):
@@ -349,7 +356,7 @@ class Life:
             if failure.gone:
                 await self.store.closed(job.id, address="", public=False)
             return failure.gone
-        public = bool(card.pictures) and not job.private and job.place.community is not None
+        public = bool(card.pictures) and not job.private and job.place.community is not None and reply.public
         await self.store.closed(job.id, address=address, message_key=reply.key, public=public)
         log.info("delivered", job=job.id, outcome=type(record.outcome).__name__, pictures=len(card.pictures))
         if isinstance(record.outcome, Finished) and self._withheld(record):

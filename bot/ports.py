@@ -47,6 +47,10 @@ class Reply(Protocol):
         """The message's identity without any token, e.g. `discord:CHANNEL:MESSAGE`."""
 
     @property
+    def public(self) -> bool:
+        """Whether everyone there sees the message, where it stands now: `close` may have had to move it."""
+
+    @property
     def expires_at(self) -> datetime | None:
         """When the message can't be changed any more; None when it always can."""
 

@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 TOO_LATE = 2.5
 """Seconds after which an interaction is not worth the work: Discord takes no answer after three."""
-LAST_WORDS = 2.0
+LAST_WORDS = 1.5
 """Seconds that commands have to end when the platform closes."""
 SUGGESTIONS = 8
 RECONNECT_AFTER = (1.0, 2.0, 5.0, 10.0, 30.0)

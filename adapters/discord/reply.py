@@ -58,6 +58,7 @@ class DiscordReply:
     def __init__(self, wires: Wires, address: Address, *, answered: bool = False) -> None:
         self._wires = wires
         self._address = address
+        self._asked_in = address.channel
         self._answered = answered
         self._shown: Card | None = None
         self._next: Card | None = None
@@ -73,6 +74,10 @@ class DiscordReply:
     @property
     def key(self) -> str:
         return self._address.key
+
+    @property
+    def public(self) -> bool:
+        return self._address.channel == self._asked_in and not self._address.token_only
 
     @property
     def expires_at(self) -> datetime | None:

@@ -55,6 +55,10 @@ class TerminalReply:
     def key(self) -> str:
         return f"terminal:{self._address.key}"
 
+    @property
+    def public(self) -> bool:
+        return False
+
     async def show(self, card: Card) -> bool:
         if not self.closed.is_set():
             self._screen.working(card)

@@ -19,13 +19,14 @@ from bot.errors import (
     Moderated,
     NotAllowed,
     RateLimited,
+    Unreachable,
 )
 from bot.guard import Limits, Policy
 from bot.images import Flag
 from bot.jobs import Cancelled, Failed, Finished, Uncertain
 from bot.ledger import State
 from bot.life import Life
-from bot.ports import DeliveryFailed, Ticket
+from bot.ports import DeliveryFailed, Prepared, Sighting, Ticket
 from tests.bot.house import House
 from tests.bot.making import ANNA, BEN, request
 from tests.doubles.backend import Account, Fate, PaintedBackend
@@ -169,6 +170,25 @@ async def test_a_lost_submit_that_never_arrived_is_uncertain_told_and_not_repeat
     assert house.backend.posts == 1
     assert reply.closed is not None
     assert [action.verb for action in reply.closed.actions] == ["retry"]
+
+
+async def test_while_the_listing_cant_be_read_nothing_is_decided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with House(tmp_path, PaintedBackend(fates=(Fate(lost=True),)), look_for=0.0) as house:
+        real, reads = house.backend.sightings, 0
+
+        async def down_at_first(prepared: Prepared, since: datetime) -> list[Sighting]:
+            nonlocal reads
+            reads += 1
+            if reads == 1:
+                raise Unreachable("The image service does not answer.")
+            return await real(prepared, since)
+
+        monkeypatch.setattr(house.backend, "sightings", down_at_first)
+        job, _ = await house.ask(request())
+        assert isinstance((await house.over(job)).outcome, Finished)
+    assert house.backend.posts == 1
 
 
 async def test_a_prediction_without_inputs_is_never_guessed(tmp_path: Path) -> None:

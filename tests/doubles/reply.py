@@ -37,6 +37,10 @@ class NotingReply:
         return f"double:{self.message}"
 
     @property
+    def public(self) -> bool:
+        return not self.private
+
+    @property
     def visible(self) -> Card | None:
         """What a person sees now."""
         return self.closed or (self.shown[-1] if self.shown else None)
