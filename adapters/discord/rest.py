@@ -7,6 +7,7 @@ lock for each interaction: there a progress edit that sleeps on a rate limit wou
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 import weakref
@@ -27,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 ANSWERS_AT_ONCE = 100
 """Connections for answers to interactions, which have three seconds; uploads never stand before them."""
+ANSWERS_FIRST = 0.5
+"""Seconds that work waits for other people's first answers at the most."""
 CONNECTIONS = 64
 SLOW_UPLOAD = 60.0
 """Seconds for one request with pictures."""
@@ -83,6 +86,8 @@ class Rest:
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._session: aiohttp.ClientSession | None = None
         self._answers: aiohttp.ClientSession | None = None
+        self._answering = 0
+        self._all_answered = asyncio.Event()
 
     async def __aenter__(self) -> Rest:
         self._session = _session(CONNECTIONS)
@@ -113,8 +118,21 @@ class Rest:
             raise RuntimeError("the REST client is not open")
         path = f"/interactions/{interaction}/{token}/callback?with_response=true"
         asked = _Asked("POST", path, "", payload, (), False, False, timeout)
-        body = await self._send(self._answers, asked)
+        self._answering += 1
+        self._all_answered.clear()
+        try:
+            body = await self._send(self._answers, asked)
+        finally:
+            self._answering -= 1
+            if not self._answering:
+                self._all_answered.set()
         return json.loads(body) if body else {}
+
+    async def answers_first(self) -> None:
+        """Let first answers go out before the work that follows one: in a burst everyone is acknowledged, then served."""
+        if self._answering:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._all_answered.wait(), ANSWERS_FIRST)
 
     async def request(
         self,

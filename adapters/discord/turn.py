@@ -91,6 +91,7 @@ class DiscordTurn:
         answer = await self._answer(DEFER, {"flags": EPHEMERAL} if private else {})
         message = _message_id(answer) or await self._look_up_message()
         self._reply = DiscordReply(self._wires, self._asked.address(message, private=private))
+        await self._wires.rest.answers_first()
         return self._reply
 
     async def give_up(self, card: Card) -> None:

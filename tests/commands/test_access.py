@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 
 import pytest
@@ -62,7 +63,10 @@ async def test_who_may_see_and_draw_again(home: House, kind: str, who: str, verb
 @pytest.mark.parametrize("verb", ["delete", "cancel"])
 async def test_who_may_cancel_and_delete(home: House, kind: str, who: str, verb: str) -> None:
     job = await a_job(home, kind)
-    ok, words = await attempt(home, verb, Where.BUTTON, PEOPLE[who](), job=job.id, argument=0)
+    pressing = asyncio.create_task(attempt(home, verb, Where.BUTTON, PEOPLE[who](), job=job.id, argument=0))
+    if kind == "being posted":  # what is deleted is waited for
+        await home.store.closed(job.id, address="double:9", public=True)
+    ok, words = await pressing
     assert ok == (who in TABLE[kind][1])
     reachable = who in OWN | HERE and not (kind == "private" and who not in OWN)
     if not ok and reachable:

@@ -218,6 +218,27 @@ async def test_delete_removes_files_and_message_and_keeps_the_row(home: House) -
     assert record.outcome
 
 
+async def test_delete_waits_for_a_delivery_that_is_under_way(home: House) -> None:
+    """Its answer may be lost although people see the message; removed before its end, it would be posted anew."""
+    job = await home.job(state="being posted")
+    turn = NotingTurn()
+    pressed = asyncio.create_task(home.press("delete", job, turn))
+    await asyncio.sleep(0.2)
+    assert turn.removed == []
+    await home.store.closed(job.id, address="double:new", public=True)
+    await pressed
+    assert turn.removed == ["double:new"]
+
+
+async def test_delete_gives_up_on_a_delivery_that_does_not_end(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("commands.delete.POSTED_WITHIN", 0.2)
+    job = await home.job(state="being posted")
+    turn = await home.press("delete", job)
+    assert "again in a moment" in said(turn)
+    assert turn.removed == []
+    assert not (await home.record(job)).deleted
+
+
 async def test_delete_says_when_only_the_files_could_go(home: House) -> None:
     job = await home.job()
     turn = await home.press("delete", job, NotingTurn(stuck=frozenset({"double:9"})))
