@@ -1,8 +1,9 @@
 """The durable run of a job's life, and the only file that knows the engine (DBOS Transact).
 
-The engine keeps the id of each job under way and runs it again after a crash. A step may run more than once: what must
-not is guarded in `bot.life`. Names of workflows and steps are frozen, and a changed flow gets a new workflow name, since
-new code replays over old steps.
+The engine keeps the id of each job under way and runs it again after a crash. A run has no steps for the engine to
+remember: how far a job has come stands in the ledger and the store, which guard it anyway (`bot.life`), and each of the
+engine's checkpoints would cost two more transactions to say it again. So every line may run more than once. Names of
+workflows are frozen, and a changed flow gets a new name.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _FLOW = "1"
 _life: Life
 _on_over: Callable[[str], None]
 _runs: set[asyncio.Task[object]] = set()
-"""The tasks of steps under way, so that a stop can end them before what they use is closed."""
+"""The tasks of runs under way, so that a stop can end them before what they use is closed."""
 _leaving = False
 """Set by a stop: the engine takes the loop's threads with it, so what still runs fails at its next file."""
 
@@ -51,15 +52,12 @@ async def job(job_id: str) -> None:
 @DBOS.workflow(name="redeliver", max_recovery_attempts=None, serialization_type=_PORTABLE)
 async def redeliver(job_id: str) -> None:
     try:
-        await deliver_again(job_id)
+        await _ours(_life.redeliver(job_id))
     finally:
         # After a crash the queue may have let it in once more, and its own run, which is over, will not say so.
         _on_over(job_id)
 
 
-# One step, not one for submit, follow and deliver each: how far a job has come stands in the ledger and the store,
-# which guard it anyway, and every checkpoint of the engine's would cost two more transactions to say it again.
-@DBOS.step(name="live")
 async def live(job_id: str) -> bool:
     """True when the answer is out."""
     try:
@@ -67,11 +65,6 @@ async def live(job_id: str) -> bool:
     except Exception:
         log.exception("job broken", job=job_id)
         return False  # the person still gets an answer
-
-
-@DBOS.step(name="deliver_again")
-async def deliver_again(job_id: str) -> None:
-    await _ours(_life.redeliver(job_id))
 
 
 async def _ours(coroutine: Coroutine[object, object, T]) -> T:
