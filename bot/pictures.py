@@ -119,6 +119,8 @@ class Gallery:
                 )
             image = _opaque(image, "black").convert("L").resize((like.size.width, like.size.height)).convert("RGB")
         else:
+            if image.mode == "RGBA":  # smaller first: fifty megapixels are composited in half a gigabyte
+                image = _within_model(image, capabilities)
             image = _within_model(_opaque(image, "white").convert("RGB"), capabilities)
         buffer = BytesIO()
         image.save(buffer, "PNG", compress_level=3)
@@ -147,9 +149,11 @@ class Gallery:
             path.unlink(missing_ok=True)
             total -= size
             gone += 1
+        lately = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 2 * 86400))
         for folder in self.pictures.iterdir():
-            with contextlib.suppress(OSError):  # not empty, or not a folder
-                folder.rmdir()
+            if folder.name < lately:  # a newer one may be about to be written into
+                with contextlib.suppress(OSError):  # not empty, or not a folder
+                    folder.rmdir()
         return gone
 
 

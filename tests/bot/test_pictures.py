@@ -151,6 +151,15 @@ async def test_old_pictures_are_swept_then_the_oldest_until_the_rest_fits(tmp_pa
     assert sorted(path.name[-5] for path in tmp_path.rglob("*.png")) == ["0", "1", "2"]
 
 
+async def test_the_sweep_leaves_the_folders_that_are_written_into(tmp_path: Path) -> None:
+    gallery = Gallery(tmp_path)
+    today, old = gallery.place(str(ULID())).parent, tmp_path / "pictures" / "2023-11-14"
+    old.mkdir()
+    await gallery.sweep(days=1, most_bytes=0)
+    assert today.is_dir()
+    assert not old.exists()
+
+
 async def test_a_jobs_pictures_can_be_discarded(tmp_path: Path) -> None:
     gallery = Gallery(tmp_path)
     mine, other = str(ULID()), str(ULID())
