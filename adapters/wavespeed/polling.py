@@ -24,6 +24,8 @@ SLOW = 30.0
 """Seconds between looks at a job that should have ended long ago."""
 OLD = 600.0
 """Seconds after which a resumed job's usual time says nothing any more."""
+FIRST_LATE = 5.0
+"""Seconds by which the first look at a job may be late, and is still made."""
 PAUSE = 2.0
 """Seconds that all looks pause after a 429 that says no number."""
 LONGEST_PAUSE = 60.0
@@ -118,7 +120,8 @@ class Poller:
 
     def follow(self, watched: Watched) -> None:
         self._watched.add(watched)
-        self._schedule(watched)
+        # Its first look stands even if we were slow to come here; later ones that are past are skipped.
+        self._schedule(watched, late=FIRST_LATE)
 
     def forget(self, watched: Watched) -> None:
         """Look no more, and leave nothing behind."""
@@ -129,11 +132,11 @@ class Poller:
             self._due = [entry for entry in self._due if entry[2] is not watched]
             heapq.heapify(self._due)
 
-    def _schedule(self, watched: Watched) -> None:
+    def _schedule(self, watched: Watched, *, late: float = 0.01) -> None:
         if watched not in self._watched:
             return
         now = asyncio.get_running_loop().time()
-        due = next(at for at in watched.plan if watched.began + at >= now - 0.01) + watched.began
+        due = next(at for at in watched.plan if watched.began + at >= now - late) + watched.began
         heapq.heappush(self._due, (due, next(self._order), watched))
         if self._due[0][2] is watched:
             self._changed.set()

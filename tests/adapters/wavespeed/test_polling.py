@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from itertools import islice, pairwise
 from pathlib import Path
 from statistics import median
@@ -204,6 +205,14 @@ async def test_looks_share_one_limit() -> None:
         assert [await news(job) for job in watching] == ["completed"] * 60
     assert answers.most_at_once <= 4
     assert clock() - began >= 0.4
+
+
+async def test_a_first_look_that_comes_late_is_still_made() -> None:
+    async with Open(Answers(a=["completed"])) as poller:
+        job = watched("a", 0.0)
+        time.sleep(0.05)  # noqa: ASYNC251 - the loop is busy elsewhere before we come to follow it
+        poller.follow(job)
+        assert await news(job) == "completed"
 
 
 async def test_forgetting_leaves_nothing_behind() -> None:
