@@ -105,7 +105,7 @@ def database(settings: Settings) -> Check:
     """Whether it answers and is up to date; it is neither made nor migrated here."""
     import sqlalchemy as sa
 
-    url = sa.make_url(settings.database.replace("+aiosqlite", ""))
+    url = sa.make_url(settings.database)
     where = url.database if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         return Check("Database", True, f"not there yet; the first start makes {where}")

@@ -87,10 +87,10 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> str:
-        """The async SQLAlchemy URL of our own tables."""
+        """The SQLAlchemy URL of our own tables."""
         url = self.database_url or f"sqlite:///{self.data_dir / 'easel.sqlite'}"
         scheme, rest = url.split("://", 1)
-        return ("sqlite+aiosqlite://" if scheme == "sqlite" else "postgresql+psycopg://") + rest
+        return ("sqlite://" if scheme == "sqlite" else "postgresql+psycopg://") + rest
 
     @property
     def engine_database(self) -> str:

@@ -26,10 +26,10 @@ _TOGETHER = 100
 
 
 class Database:
-    """`url` is a synchronous or asynchronous SQLAlchemy URL of SQLite or Postgres."""
+    """`url` is a SQLAlchemy URL of SQLite or Postgres (psycopg)."""
 
     def __init__(self, url: str) -> None:
-        self.url = sa.make_url(url.replace("+aiosqlite", ""))
+        self.url = sa.make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = sqlite_engine(self.url) if self.is_sqlite else _postgres_engine(self.url)
         # Readers take no write lock: in WAL mode they never wait for a writer.

@@ -108,8 +108,8 @@ def test_a_secret_is_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("given", "ours", "engines"),
     [
-        ("", "sqlite+aiosqlite:///d/easel.sqlite", "sqlite:///d/engine.sqlite"),
-        ("sqlite:///x/mine.db", "sqlite+aiosqlite:///x/mine.db", "sqlite:///x/engine.sqlite"),
+        ("", "sqlite:///d/easel.sqlite", "sqlite:///d/engine.sqlite"),
+        ("sqlite:///x/mine.db", "sqlite:///x/mine.db", "sqlite:///x/engine.sqlite"),
         ("postgres://u@h/n", "postgresql+psycopg://u@h/n", "postgresql+psycopg://u@h/n"),
         ("postgresql://u@h/n", "postgresql+psycopg://u@h/n", "postgresql+psycopg://u@h/n"),
     ],
