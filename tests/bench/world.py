@@ -51,6 +51,8 @@ class Figures:
     requests: int
     polls: list[int]
     jobs: int
+    posting: float
+    """Seconds from the first picture to the last."""
 
     @property
     def cpu_per_job(self) -> float:
@@ -114,6 +116,7 @@ class World:
     def _figures(self, asked: Sequence[Asked], cpu: float, seconds: float, idle: float, requests: int) -> Figures:
         by_prompt = {submit.inputs["prompt"]: submit for submit in self.simulator.submits}
         acknowledged, submitted, posted, polls = [], [], [], []
+        moments = [one.message.history[-1].at for one in asked if one.message is not None]
         for one in asked:
             assert one.ack is not None
             assert one.message is not None
@@ -123,7 +126,17 @@ class World:
             posted.append(one.message.history[-1].at - self.simulator.finished_at[submit.id].monotonic)
             polls.append(self.simulator.polls[submit.id])
         return Figures(
-            acknowledged, submitted, posted, cpu, seconds, idle, self.memory("VmHWM"), requests, polls, len(asked)
+            acknowledged,
+            submitted,
+            posted,
+            cpu,
+            seconds,
+            idle,
+            self.memory("VmHWM"),
+            requests,
+            polls,
+            len(asked),
+            max(moments) - min(moments),
         )
 
 
