@@ -222,12 +222,6 @@ class Store:
         found = await self._database.read(lambda connection: connection.execute(statement).all())
         return [(kind, seconds) for kind, seconds in reversed(found)]
 
-    async def kept_paths(self) -> list[tuple[str, str]]:
-        """(job id, relative path) of every picture that the store knows."""
-        statement = sa.select(pictures.c.job_id, pictures.c.path)
-        found = await self._database.read(lambda connection: connection.execute(statement).all())
-        return [(job_id, path) for job_id, path in found]
-
     # ---- facts ----
 
     async def fact(self, key: str) -> str | None:
