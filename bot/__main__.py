@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from bot.settings import Settings
 
-DEMO_PROMPT = "a red fox in the snow"
 M_ARENA_MAX = -8
 """glibc's mallopt(3)."""
 
@@ -69,6 +68,8 @@ def _unexpected(error: Exception) -> int:
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    from bot import adapters
+
     parser = argparse.ArgumentParser(
         prog="python -m bot", description="Easel draws pictures from words for people in a chat."
     )
@@ -76,18 +77,12 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="")
     commands.add_parser("run", help="run the bot (also without any command)").set_defaults(run=_run)
     commands.add_parser("doctor", help="look whether all is well, and say what to do").set_defaults(run=_doctor)
-    invite = commands.add_parser("invite", help="print the link that adds the bot to a Discord server")
-    invite.add_argument("--application", metavar="ID", help="the application's id, if there is no token yet")
-    invite.set_defaults(run=_invite)
     commands.add_parser("migrate", help="bring the database up to date").set_defaults(run=_migrate)
     imagine = commands.add_parser("imagine", help="draw one picture here, without a chat")
     if "imagine" in argv:
         _arguments_of_imagine(imagine)
     imagine.set_defaults(run=_imagine)
-    simulate = commands.add_parser("simulate", help="serve a simulated image API that costs nothing")
-    simulate.add_argument("--port", type=int, default=8041, help="8041 if not given; 0 takes a free one")
-    simulate.add_argument("--seconds", type=float, default=6.0, help="how long a picture takes, about")
-    simulate.set_defaults(run=_simulate)
+    adapters.add_commands(commands)
     return parser
 
 
@@ -106,19 +101,48 @@ def _module(adapter: str) -> Any:
 
 def _run(_arguments: Arguments) -> int:
     from bot import logs
-    from bot.settings import platforms, raw
-
-    _few_arenas()
-    if not raw("EASEL_PLATFORMS") and not raw("DISCORD_TOKEN"):
-        return _demonstrate()
-
+    from bot.adapters import platforms
     from bot.app import read_all, serve
 
-    settings = read_all()
+    _few_arenas()
+    drawing = _stand_in()
+    settings = read_all(draws=drawing is None)
     logs.configure(settings.log_level)
+    names = platforms(settings)
     with asyncio.Runner(loop_factory=_quick_loop()) as runner:
-        runner.run(serve(settings, platforms(settings)))
+        runner.run(serve(settings, names, drawing, _welcome(names, simulated=drawing is not None)))
     return 0
+
+
+def _stand_in() -> contextlib.AbstractAsyncContextManager[Any] | None:
+    """A free image API for who has no key yet and only looks around; None where the real one is meant."""
+    from bot.adapters import adapter, platforms, stand_ins
+    from bot.errors import BadSettings
+    from bot.settings import Settings, read
+
+    try:
+        settings = read(Settings)[0]
+        backend: Any = adapter(settings.backend)
+    except BadSettings:  # told with all others, by who reads them next
+        return None
+    if not set(platforms(settings)) <= set(stand_ins()) or not hasattr(backend, "stand_in"):
+        return None
+    found: contextlib.AbstractAsyncContextManager[Any] | None = backend.stand_in(settings.data_dir)
+    return found
+
+
+def _welcome(names: Sequence[str], *, simulated: bool) -> Callable[[str], None]:
+    from bot.adapters import stand_ins
+
+    def welcome(address: str) -> None:
+        if not set(names) & set(stand_ins()):
+            return
+        print(f"Easel's playground is open: {address}")
+        if simulated:
+            print("Its pictures are simulated and cost nothing; the README leads to real ones in two minutes.")
+        print("Ctrl-C ends it; nothing is lost.", flush=True)
+
+    return welcome
 
 
 def _quick_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -134,34 +158,6 @@ def _few_arenas() -> None:
     """One heap for each of our threads would hold on to tens of megabytes (glibc only)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
-
-
-def _demonstrate() -> int:
-    """One picture over the whole way, for who has no token yet."""
-    import tempfile
-
-    from pydantic import SecretStr
-
-    from bot.settings import Settings, raw, read
-
-    settings = read(Settings)[0]
-    missing = "DISCORD_TOKEN is" if raw("WAVESPEED_API_KEY") else "DISCORD_TOKEN and WAVESPEED_API_KEY are"
-    print(f"Not set up for a chat yet: {missing} missing. The README leads there in five minutes.")
-    print(f"Until then, one picture from a simulated image API, which costs nothing: “{DEMO_PROMPT}”\n", flush=True)
-    out = settings.data_dir / "demo"
-    with tempfile.TemporaryDirectory(prefix="easel-demo-") as folder:  # the simulator forgets its jobs; so do we
-        apart = _apart(settings, Path(folder), alert_url=SecretStr(""))
-        work = _draw(apart, Arguments(prompt=DEMO_PROMPT), out, _module("wavespeed").simulated())
-        code = _interruptible(work, "Stopped. Nothing was spent.")
-    if code == 0:
-        print(f"\nThis was a simulation, its price too. What real pictures still need: `{_myself()} doctor`")
-    return code
-
-
-def _myself() -> str:
-    """How this is started from here, e.g. `.venv/bin/python -m bot`."""
-    python, here = Path(sys.executable), Path.cwd()
-    return f"{python.relative_to(here) if python.is_relative_to(here) else python.name} -m bot"
 
 
 # ---- imagine ----
@@ -236,12 +232,6 @@ def _doctor(_arguments: Arguments) -> int:
     return 1
 
 
-def _invite(arguments: Arguments) -> int:
-    discord = _module("discord")
-    print(discord.invite_url(arguments.application or asyncio.run(discord.application_id())))
-    return 0
-
-
 def _migrate(_arguments: Arguments) -> int:
     from bot import folder
     from bot.settings import Settings, read
@@ -253,16 +243,6 @@ def _migrate(_arguments: Arguments) -> int:
         before = current(database)
         changed = upgrade(database)
         print(f"{before or 'empty'} → {current(database)}" if changed else f"{before}: already up to date")
-    return 0
-
-
-def _simulate(arguments: Arguments) -> int:
-    def ready(address: str) -> None:
-        print(f"A simulated WaveSpeedAI API answers at {address} and charges nothing. Ctrl-C ends it.")
-        print(f"To draw with it:  WAVESPEED_BASE_URL={address} WAVESPEED_API_KEY=any {_myself()}", flush=True)
-
-    with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(_until_asked(_module("wavespeed").simulate(arguments.port, arguments.seconds, ready)))
     return 0
 
 

@@ -28,6 +28,7 @@ class Accounts:
         self._clock = clock
         self._lines: dict[str, _Line] = {}
         self._pictures: defaultdict[str, int] = defaultdict(int)
+        self._by_platform: defaultdict[str, int] = defaultdict(int)
         self._dollars = 0.0
 
     def refill(self, entries: Iterable[Entry]) -> None:
@@ -46,15 +47,13 @@ class Accounts:
         """A repeated charge of one job replaces the first: it happens once."""
         self.give_back(job_id)
         self._lines[job_id] = _Line(person, pictures, price, self._clock() if at is None else at)
-        self._pictures[person] += pictures
+        self._count(person, pictures)
         self._dollars += price
 
     def give_back(self, job_id: str) -> None:
         line = self._lines.pop(job_id, None)
         if line is not None:
-            self._pictures[line.person] -= line.pictures
-            if not self._pictures[line.person]:
-                del self._pictures[line.person]
+            self._count(line.person, -line.pictures)
             self._dollars -= line.price
 
     def knows(self, job_id: str) -> bool:
@@ -64,7 +63,7 @@ class Accounts:
         """It was paid, or nobody knows, and no picture came: the person is not charged, the budget is."""
         line = self._lines.get(job_id)
         if line is not None:
-            self._pictures[line.person] -= line.pictures
+            self._count(line.person, -line.pictures)
             line.pictures = 0
 
     def pictures(self, person: str) -> int:
@@ -72,11 +71,22 @@ class Accounts:
         self._forget()
         return self._pictures.get(person, 0)
 
+    def pictures_of(self, platform: str) -> int:
+        """Charged to all of one platform's people in the last 24 hours."""
+        self._forget()
+        return self._by_platform.get(platform, 0)
+
     @property
     def dollars(self) -> float:
         """Charged to everyone in the last 24 hours."""
         self._forget()
         return max(0.0, self._dollars)
+
+    def _count(self, person: str, pictures: int) -> None:
+        self._by_platform[person.partition(":")[0]] += pictures
+        self._pictures[person] += pictures
+        if not self._pictures[person]:
+            del self._pictures[person]
 
     def _forget(self) -> None:
         oldest = self._clock() - DAY

@@ -3,41 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
-import importlib
 import itertools
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Any, Protocol, cast
+from typing import Any
 
 import structlog
-from pydantic_settings import BaseSettings
+from aiohttp import web
 
-from bot import folder
+from bot import folder, metrics
 from bot.accounts import Accounts
+from bot.adapters import adapter, chats, platforms, usual_platforms
 from bot.alerts import Alerts
 from bot.announcer import Announcer
+from bot.answers import Answers
 from bot.brake import Brake
 from bot.easel import Easel
 from bot.errors import BadSettings, Unreachable
 from bot.gate import Gate
 from bot.guard import Limits, Policy
-from bot.health import Check, Health
+from bot.health import Check
 from bot.intake import Intake
 from bot.ledger import Ledger
 from bot.library import Library
 from bot.life import Life
 from bot.pacing import Durations, backoff
 from bot.pictures import Gallery
-from bot.ports import Backend, Platform
+from bot.ports import Backend, Platform, Route
 from bot.pricing import Pricing
-from bot.settings import Settings, platforms, raw, read
+from bot.settings import Settings, raw, read
 from bot.store import Database, Record, Store
 from bot.store.migrate import upgrade
+from bot.vault import Vault
+from bot.web import Web
 from bot.workflow import Engine
 
 log = structlog.get_logger()
@@ -52,13 +56,7 @@ SETTLE = 3.0
 """Seconds that a stop waits for submits under way: their answers are worth money."""
 WORKFLOWS_KEPT = timedelta(days=1)
 
-
-class Adapter(Protocol):
-    """What every module under `adapters/` offers: it reads its own settings."""
-
-    def connect(self) -> object: ...
-
-    def settings_kind(self) -> type[BaseSettings]: ...
+Drawing = AbstractAsyncContextManager[Backend]
 
 
 def backend_of(settings: Settings) -> Backend:
@@ -73,23 +71,24 @@ def platform_of(name: str) -> Platform:
     """Raises BadSettings for an adapter that nobody can chat on."""
     made = adapter(name).connect()
     if not isinstance(made, Platform):
-        raise BadSettings(f"EASEL_PLATFORMS: “{name}” is no chat platform; Easel has discord.")
+        raise BadSettings(f"EASEL_PLATFORMS: “{name}” is no chat platform; Easel has {chats()}.")
     return made
 
 
-def read_all(*, chat: bool = True) -> Settings:
+def read_all(*, chat: bool = True, draws: bool = True) -> Settings:
     """Easel's settings, once those of the adapters that it uses are found good, too.
 
-    Raises BadSettings with the problems of them all in one message. `chat` False: no chat platform is used.
+    Raises BadSettings with the problems of them all in one message. `chat` False: no chat platform is used; `draws`
+    False: not the image API either.
     """
     problems: list[str] = []
     settings: Settings | None = None
     try:
         settings = read(Settings)[0]
-        names = (settings.backend, *(platforms(settings) if chat else ()))
+        names = ((settings.backend,) if draws else ()) + (platforms(settings) if chat else ())
     except BadSettings as error:
         problems += str(error).splitlines()[1:]
-        names = _named(chat=chat)
+        names = _named(chat=chat)[0 if draws else 1 :]
     for name in names:
         try:
             read(adapter(name).settings_kind())
@@ -102,22 +101,8 @@ def read_all(*, chat: bool = True) -> Settings:
 
 def _named(*, chat: bool) -> tuple[str, ...]:
     """The adapters that are probably meant, when Easel's own settings can't be read."""
-    named = [name.strip().lower() for name in raw("EASEL_PLATFORMS").split(",") if name.strip()]
-    if not named and raw("DISCORD_TOKEN"):
-        named = ["discord"]
-    return (raw("EASEL_BACKEND") or "wavespeed", *(named if chat else ()))
-
-
-def adapter(name: str) -> Adapter:
-    """The module `adapters.<name>`. Raises BadSettings if there is none."""
-    try:
-        return cast(Adapter, importlib.import_module(f"adapters.{name}"))
-    except ModuleNotFoundError as error:
-        if not f"adapters.{name}".startswith(str(error.name)):
-            raise  # the adapter is there, a library of its isn't
-        raise BadSettings(
-            f"EASEL_PLATFORMS, EASEL_BACKEND: there is no “{name}”; Easel has discord and wavespeed"
-        ) from None
+    named = tuple(name.strip().lower() for name in raw("EASEL_PLATFORMS").split(",") if name.strip())
+    return (raw("EASEL_BACKEND") or "wavespeed", *((named or usual_platforms()) if chat else ()))
 
 
 @asynccontextmanager
@@ -143,7 +128,7 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
             accounts=Accounts(time.time),
             backend=backend,
             gallery=gallery,
-            policy=Policy(settings.nsfw, settings.unknown_nsfw),
+            answers=Answers(Policy(settings.nsfw, settings.unknown_nsfw), backend.capabilities.model),
             limits=limits_of(settings),
             pricing=pricing,
             durations=Durations(),
@@ -153,11 +138,13 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
             embed_parameters=settings.embed_parameters,
         )
         engine, intake = _engine(settings, life, backend)
+        stack.enter_context(metrics.watching(life, intake))
         life.announcer = await stack.enter_async_context(Announcer(intake.place, life.late))
         await _remember(life)
+        vault = Vault(database, [key.get_secret_value() for key in settings.secret_key])
         for platform in platforms:
             stack.push_async_callback(platform.close)
-            await _login(platform)
+            await _login(platform, vault)
         left = await store.open()
         _take_back(intake, life, left)
         engine.launch()
@@ -174,15 +161,16 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
                 intake=intake,
                 store=store,
                 gallery=gallery,
-                policy=life.policy,
+                policy=life.answers.policy,
+                answers=life.answers,
             )
 
 
-async def _login(platform: Platform) -> None:
+async def _login(platform: Platform, vault: Vault) -> None:
     """A platform that is down delays us; what it owes people is not given up."""
     for attempt in itertools.count(1):
         try:
-            await platform.login()
+            await platform.login(vault)
             return
         except Unreachable as error:
             wait = backoff(attempt, random.Random(), first=2.0, most=60.0)
@@ -276,10 +264,18 @@ async def background(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[No
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def serve(settings: Settings, names: Sequence[str]) -> None:
-    """Run the bot on these platforms until SIGTERM or SIGINT; a second signal ends it at once."""
+async def serve(
+    settings: Settings,
+    names: Sequence[str],
+    backend: Drawing | None = None,
+    ready: Callable[[str], None] = lambda _address: None,
+) -> None:
+    """Run the bot on these platforms until SIGTERM or SIGINT; a second signal ends it at once.
+
+    `backend` takes the place of the one in the settings; `ready` is told the HTTP port's address once all of them serve.
+    """
     stop, started = asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(_serve(settings, names, stop, started))
+    running = asyncio.create_task(_serve(settings, names, backend, ready, stop, started))
 
     def asked() -> None:
         if stop.is_set():
@@ -298,21 +294,48 @@ async def serve(settings: Settings, names: Sequence[str]) -> None:
     log.info("stopped")
 
 
-async def _serve(settings: Settings, names: Sequence[str], stop: asyncio.Event, started: asyncio.Event) -> None:
+async def _serve(
+    settings: Settings,
+    names: Sequence[str],
+    drawing: Drawing | None,
+    ready: Callable[[str], None],
+    stop: asyncio.Event,
+    started: asyncio.Event,
+) -> None:
     chats = [platform_of(name) for name in names]
     serving: set[asyncio.Task[None]] = set()
-    async with opened(settings, backend_of(settings), chats) as easel:
-        checks = {platform.name: _readiness(platform) for platform in chats}
-        async with Health(settings.http_host, settings.http_port, {"database": _alive(easel), **checks}) as health:
-            log.info("started", platforms=",".join(names), http=f"http://{settings.http_host}:{health.port}")
-            started.set()
-            _settle_memory()
-            serving = {asyncio.create_task(platform.serve(easel)) for platform in chats}
+    async with AsyncExitStack() as stack:
+        backend = await stack.enter_async_context(drawing or contextlib.nullcontext(backend_of(settings)))
+        easel = await stack.enter_async_context(opened(settings, backend, chats))
+        server = await stack.enter_async_context(_web(settings, easel, chats))
+        log.info("started", platforms=",".join(names), http=server.address)
+        started.set()
+        _settle_memory()
+        serving = {asyncio.create_task(platform.serve(easel)) for platform in chats}
+        async with background(_tell_when_ready(chats, lambda: ready(server.address))):
             await _first(stop, serving)
-            log.info("stopping")
-            for platform in chats:
-                await platform.stop_taking()
+        log.info("stopping")
+        for platform in chats:
+            await platform.stop_taking()
     await asyncio.gather(*serving, return_exceptions=True)
+
+
+async def _tell_when_ready(chats: Sequence[Platform], tell: Callable[[], None]) -> None:
+    while not all(platform.ready for platform in chats):  # noqa: ASYNC110 - once, at the start
+        await asyncio.sleep(0.05)
+    tell()
+
+
+def _web(settings: Settings, easel: Easel, chats: Sequence[Platform]) -> Web:
+    checks = {"database": _alive(easel), **{platform.name: _readiness(platform) for platform in chats}}
+    routes = [Route("GET", "/metrics", _metrics), *itertools.chain(*(platform.routes() for platform in chats))]
+    token = settings.web_token.get_secret_value() if settings.open_to_others else None
+    return Web(settings.http_host, settings.http_port, checks, routes, token=token)
+
+
+async def _metrics(_request: web.Request) -> web.Response:
+    page, kind = metrics.page()
+    return web.Response(body=page, headers={"Content-Type": kind})
 
 
 def _settle_memory() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
@@ -41,8 +41,9 @@ class Diagnosing(Protocol):
 
 async def diagnose() -> AsyncIterator[Check]:
     """Everything, one after the other, as it is found. Never raises for what is merely wrong."""
+    from bot.adapters import platforms, stand_ins
     from bot.app import read_all
-    from bot.settings import Settings, platforms, read
+    from bot.settings import Settings, read
 
     try:
         read_all()
@@ -58,8 +59,8 @@ async def diagnose() -> AsyncIterator[Check]:
         yield check
     yield _flags(settings)
     names = platforms(settings)
-    if not names:
-        advice = "none yet. Set DISCORD_TOKEN: developer portal → your application → Bot → Reset Token."
+    if not settings.platforms and set(names) <= set(stand_ins()):
+        advice = f"none yet, so only {', '.join(names)} is served. {' '.join(_missing())}"
         yield Check("Chat platform", False, advice)
     for name in names:
         async for check in _adapter(name):
@@ -69,8 +70,20 @@ async def diagnose() -> AsyncIterator[Check]:
     yield loras(settings.lora_file)
 
 
+def _missing() -> Iterator[str]:
+    """For each chat platform with an account: what has to be set first."""
+    from bot.adapters import accounts, adapter
+    from bot.settings import read
+
+    for name in accounts():
+        try:
+            read(adapter(name).settings_kind())
+        except BadSettings as error:
+            yield f"For {name}, {str(error).splitlines()[1].strip()}."
+
+
 async def _adapter(name: str) -> AsyncIterator[Check]:
-    from bot.app import adapter
+    from bot.adapters import adapter
 
     try:
         found = await cast(Diagnosing, adapter(name)).diagnose()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bot.images import Capabilities
 
 if TYPE_CHECKING:
+    from bot.answers import Answers
     from bot.guard import Policy
     from bot.intake import Intake
     from bot.library import Library
@@ -30,3 +31,5 @@ class Easel:
     """The pictures and sources on disk."""
     policy: Policy
     """Where a flagged picture may show."""
+    answers: Answers
+    """The visible answers of jobs that are over."""

@@ -127,6 +127,8 @@ class Capabilities:
     """Whether a submitted job can be stopped before it costs."""
     percent: bool = False
     """Whether progress comes with a percentage."""
+    simulated: bool = False
+    """Drawn by a simulator on this machine: it costs nothing, and people are told."""
 
     def check(self, request: ImageRequest) -> None:
         """Raise BadRequest, with the allowed range, for whatever this backend can't do."""

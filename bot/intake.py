@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 import structlog
 from ulid import ULID
 
-from bot import cards
-from bot.errors import BadRequest, BudgetReached, DiskFull, NotAllowed, OperatorMustAct, TryAgain
+from bot import cards, metrics
+from bot.errors import BadRequest, BudgetReached, DiskFull, LimitReached, NotAllowed, OperatorMustAct, TryAgain
 from bot.gate import Entrant, Gate
 from bot.guard import Limits, Usage
 from bot.images import ImageRequest
@@ -56,8 +56,13 @@ class Intake:
         self._places: dict[str, int] | None = None
         self._starting: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._caps: dict[str, int] = {}
 
     # ---- from memory ----
+
+    def cap(self, platform: str, pictures: int) -> None:
+        """From now on, all of a platform's people together get so many in 24 hours: where anybody is new who likes."""
+        self._caps[platform] = pictures
 
     def check(self, requester: Requester, place: Place, request: ImageRequest) -> None:
         """Raise LimitReached, BudgetReached, DiskFull, KeyRefused or CreditsExhausted; waits for nothing.
@@ -85,6 +90,15 @@ class Intake:
             dollars=self._life.accounts.dollars,
         )
         self._limits.check(usage, pictures=request.count, price=self.price(request))
+        self._check_cap(requester.platform, request.count)
+
+    def _check_cap(self, platform: str, pictures: int) -> None:
+        cap = self._caps.get(platform)
+        if cap is not None and self._life.accounts.pictures_of(platform) + pictures > cap:
+            raise LimitReached(
+                f"Everyone here together gets {cap} pictures in 24 hours, and they are used up. "
+                "They come back one by one; please try again later."
+            )
 
     def price(self, request: ImageRequest) -> float:
         """US$ for the whole request."""
@@ -103,6 +117,11 @@ class Intake:
         announcer = self._life.announcer
         mine = [(job, announcer.progress(job.id) or Waiting(1, None)) for job in announcer.of(requester.key)]
         return QueueView(self._gate.waiting, self._gate.running, tuple(mine), self._wait(self._gate.waiting + 1))
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """(waiting, running) jobs of everyone."""
+        return self._gate.waiting, self._gate.running
 
     def place(self, job_id: str) -> Waiting | None:
         """Where a job waits; None once it no longer does."""
@@ -168,6 +187,7 @@ class Intake:
         if kept is None:
             self._life.accounts.give_back(job.id)
             return await self._replayed(requester, delivery_key, ordinal)
+        metrics.accepted(place.platform)
         log.info("accepted", job=kept.id, platform=place.platform, pictures=request.count)
         self._life.hand_over(kept, reply.key)
         self._queue(kept, reply)

@@ -15,12 +15,12 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from bot import cards, pictures
+from bot import cards, metrics, pictures
 from bot.accounts import Accounts
 from bot.alerts import Alerts
 from bot.announcer import Announcer
+from bot.answers import Answers
 from bot.brake import Brake
-from bot.cards import Shown
 from bot.errors import (
     Ambiguous,
     BudgetReached,
@@ -33,7 +33,7 @@ from bot.errors import (
     RateLimited,
     TryAgain,
 )
-from bot.guard import Limits, Policy, Showing
+from bot.guard import Limits, Showing
 from bot.images import Picture
 from bot.jobs import Cancelled, Failed, Finished, Job, Outcome, Uncertain
 from bot.ledger import Entry, Ledger, State, adoptable
@@ -77,7 +77,7 @@ class Life:
     accounts: Accounts
     backend: Backend
     gallery: Gallery
-    policy: Policy
+    answers: Answers
     limits: Limits
     pricing: Pricing
     durations: Durations
@@ -164,6 +164,7 @@ class Life:
             try:
                 if await self.ledger.begin_post(job.id):
                     ticket = await self._paid(job, prepared)
+                    metrics.submitted(entry.price, ticket.submitted_at - job.created_at)
                     return replace(entry, state=State.SUBMITTED, ticket=ticket)
             finally:
                 self._posting -= 1
@@ -220,6 +221,7 @@ class Life:
             sightings = await self._sightings(job, since)
             ticket = await self._adopted(job, sightings or [], since)
             if ticket is not None:
+                metrics.submitted(entry.price, ticket.submitted_at - job.created_at)
                 log.info("submit found again", job=job.id, prediction=ticket.id)
                 return replace(entry, state=State.SUBMITTED, ticket=ticket)
             # While nothing can be read, nothing is decided: an API that was down is asked again when it is back.
@@ -298,9 +300,10 @@ class Life:
         took = rendered.seconds or seen
         whole = rendered.took or took
         self.durations.learn(kind(job.request), whole)
+        metrics.drawn(seen)
         if self.embed_parameters and not job.private:
             await self._describe(job, rendered.pictures)
-        held = {picture: self._showing(job, picture) is Showing.WITHHELD for picture in rendered.pictures}
+        held = {picture: self.answers.showing(job, picture) is Showing.WITHHELD for picture in rendered.pictures}
         return End(Finished(rendered.pictures, rendered.missing, took, price), whole, held)
 
     async def _describe(self, job: Job, found: tuple[Picture, ...]) -> None:
@@ -344,10 +347,10 @@ class Life:
 
     async def _close(self, record: Record, reply: Reply, within: float) -> bool:
         job = record.job
-        card = self._card(record)
+        card = self.answers.card(record)
         try:
             async with asyncio.timeout(within):
-                address = await reply.close(card)
+                address = await reply.close(card, lambda address: self.store.readdress(job.id, address))
         except TimeoutError:
             log.warning("delivery slow", job=job.id)
             return False
@@ -358,8 +361,9 @@ class Life:
             return failure.gone
         public = bool(card.pictures) and not job.private and job.place.community is not None and reply.public
         await self.store.closed(job.id, address=address, message_key=reply.key, public=public)
+        metrics.delivered(job.place.platform, record.ended_at)
         log.info("delivered", job=job.id, outcome=type(record.outcome).__name__, pictures=len(card.pictures))
-        if isinstance(record.outcome, Finished) and self._withheld(record):
+        if isinstance(record.outcome, Finished) and self.answers.withheld(record):
             await reply.whisper(cards.withheld_word(job))
         return True
 
@@ -390,29 +394,6 @@ class Life:
         """The message can't be changed any more: what comes is found in the history."""
         self._late.add(job.id)
         await self.store.readdress(job.id, "")
-
-    def _card(self, record: Record) -> cards.Card:
-        job, model = record.job, self.backend.capabilities.model
-        assert record.outcome is not None
-        if not isinstance(record.outcome, Finished):
-            return cards.outcome(job, record.outcome, model=model)
-        withheld = self._withheld(record)
-        held = [picture for picture in record.pictures if picture.index in withheld]
-        shown = [self._shown(job, picture) for picture in record.pictures if picture.index not in withheld]
-        return cards.outcome(job, record.outcome, model=model, shown=shown, withheld=held)
-
-    def _withheld(self, record: Record) -> frozenset[int]:
-        """Those that were, and those that today's rules would: the operator may have changed them since."""
-        showing = {picture.index: self._showing(record.job, picture) for picture in record.pictures}
-        return record.withheld | {index for index, how in showing.items() if how is Showing.WITHHELD}
-
-    def _shown(self, job: Job, picture: Picture) -> Shown:
-        hidden = self._showing(job, picture) is not Showing.OPEN
-        alt = cards.alt_text(job, picture, hidden=hidden)
-        return Shown(picture.path, picture.index, hidden, alt, job.private)
-
-    def _showing(self, job: Job, picture: Picture) -> Showing:
-        return self.policy.shows(picture.flag, job.place, spoiler=job.spoiler)
 
     def _reopen(self, job: Job) -> Reply | None:
         if job.id in self._late:

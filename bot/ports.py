@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,10 @@ from bot.images import Capabilities, ImageRequest, Missing, Picture
 from bot.pacing import Usual
 
 if TYPE_CHECKING:
+    from aiohttp import web
+
     from bot.easel import Easel
+    from bot.vault import Vault
 
 
 class DeliveryFailed(Exception):
@@ -28,6 +31,26 @@ class DeliveryFailed(Exception):
         self.reason = reason
         self.gone = gone
         self.retry_after = retry_after
+
+
+Keep = Callable[[str], Awaitable[None]]
+"""Stores an address of the message at once: before a step that can't be taken back, and after it."""
+
+
+Handler = Callable[["web.Request"], Awaitable["web.StreamResponse"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A page of a platform on Easel's own HTTP port.
+
+    `guarded`: beyond this machine it asks for `EASEL_WEB_TOKEN`. False for what proves itself, e.g. by a signature.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    guarded: bool = True
 
 
 @runtime_checkable
@@ -60,8 +83,12 @@ class Reply(Protocol):
         Returns whether anything of ours is seen by now: False while people still look at an empty message.
         """
 
-    async def close(self, card: Card) -> str:
-        """Show the end. Returns the final address, cleared of every token. Raises DeliveryFailed."""
+    async def close(self, card: Card, keep: Keep | None = None) -> str:
+        """Show the end. Returns the final address, cleared of every token. Raises DeliveryFailed.
+
+        A platform whose messages can't be repeated by name calls `keep` on its way, so that after a crash `reopen`
+        knows how far it came.
+        """
 
     async def whisper(self, card: Card) -> None:
         """Tell the requester alone, if that is still possible. Never raises for a lost message."""
@@ -73,8 +100,14 @@ class Platform(Protocol):
 
     name: str
 
-    async def login(self) -> None:
-        """Make REST ready, so that `reopen` and delivery work. Raises OperatorMustAct for a refused token."""
+    def routes(self) -> Sequence[Route]:
+        """What it serves on Easel's HTTP port: answered from before `serve` until after `close`."""
+
+    async def login(self, vault: Vault) -> None:
+        """Make REST ready, so that `reopen` and delivery work. Raises OperatorMustAct for a refused token.
+
+        `vault` holds what the platform has to remember in secret, such as the tokens of its workspaces.
+        """
 
     async def serve(self, easel: Easel) -> None:
         """Receive commands until `close` is called."""

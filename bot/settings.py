@@ -12,6 +12,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.errors import BadSettings
 
+SHORTEST_KEY = 32
+"""Characters. A key is used as it is, without the slow derivation that a password would need."""
+SHORTEST_TOKEN = 16
+
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 
@@ -33,7 +37,16 @@ class Settings(BaseSettings):
     http_host: str = Field(default="127.0.0.1", description="Address that `/healthz` and `/readyz` listen on.")
     http_port: int = Field(default=8040, ge=0, le=65535, description="Their port; 0 takes a free one and prints it.")
     web_token: SecretStr = Field(
-        default=SecretStr(""), description="Asked by everything but the health checks when bound beyond this machine."
+        default=SecretStr(""),
+        description="Asked by everything but the health checks and Slack's signed requests when bound beyond this machine.",
+    )
+    public_url: str = Field(
+        default="",
+        description="Where the HTTP port is reached from outside, e.g. `https://easel.example.org` (a proxy's address).",
+    )
+    secret_key: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(),
+        description="Encrypts the tokens of workspaces in the database: `openssl rand -hex 32`. To change it: new,old.",
     )
 
     limit_per_person: int = Field(default=3, ge=1, le=1000, description="Jobs of one person that run at once.")
@@ -74,12 +87,43 @@ class Settings(BaseSettings):
             return tuple(name.strip().lower() for name in value.split(",") if name.strip())
         return value
 
+    @field_validator("secret_key", mode="before")
+    @classmethod
+    def _keys(cls, value: object) -> object:
+        return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key.get_secret_value()) < SHORTEST_KEY for key in value):
+            raise ValueError(f"each key has at least {SHORTEST_KEY} characters; `openssl rand -hex 32` makes one")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_origin(cls, value: str) -> str:
+        if value and (not value.startswith(("http://", "https://")) or value.count("/") != 2 + value.endswith("/")):
+            raise ValueError("an address without a path, such as https://easel.example.org")
+        return value.rstrip("/")
+
+    @field_validator("web_token")
+    @classmethod
+    def _not_guessed(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < SHORTEST_TOKEN:
+            raise ValueError(f"at least {SHORTEST_TOKEN} characters; `openssl rand -hex 16` makes one")
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str) -> str:
         if value and not value.startswith(("sqlite:///", "postgresql://", "postgres://", "postgresql+psycopg://")):
             raise ValueError("starts with sqlite:/// or postgresql://")
         return value
+
+    @property
+    def open_to_others(self) -> bool:
+        """Whether the HTTP port can be reached from beyond this machine."""
+        return bool(self.public_url) or self.http_host not in ("127.0.0.1", "::1", "localhost")
 
     @property
     def pictures_dir(self) -> Path:
@@ -124,13 +168,6 @@ def _problem(item: Mapping[str, Any], kind: type[BaseSettings]) -> str:
     if item["type"] == "missing":
         return f"{variable}: is missing{meant}"
     return f"{variable}: {item['msg'].removeprefix('Value error, ').removeprefix('Input ').rstrip('.')}{meant}"
-
-
-def platforms(settings: Settings) -> tuple[str, ...]:
-    """The platforms to serve: those named, else those whose token is there."""
-    if settings.platforms:
-        return settings.platforms
-    return ("discord",) if raw("DISCORD_TOKEN") else ()
 
 
 def raw(variable: str) -> str:

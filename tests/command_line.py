@@ -29,7 +29,7 @@ class CommandLine:
         inherited = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("EASEL_", "DISCORD_", "WAVESPEED_"))
+            if not name.startswith(("EASEL_", "DISCORD_", "SLACK_", "WAVESPEED_"))
         }
         self._environment = inherited | {"PYTHONPATH": str(ROOT)} | dict(environment)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import argparse
+
     from adapters.discord.settings import DiscordSettings
     from bot.doctor import Check
     from bot.ports import Platform
@@ -25,6 +27,27 @@ def settings_kind() -> type[DiscordSettings]:
     from adapters.discord.settings import DiscordSettings
 
     return DiscordSettings
+
+
+def wanted(alone: bool) -> bool:
+    """Whether its token is there."""
+    from bot.settings import raw
+
+    return bool(raw("DISCORD_TOKEN"))
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """`invite`: the link that adds the bot to a server."""
+    invite = commands.add_parser("invite", help="print the link that adds the bot to a Discord server")
+    invite.add_argument("--application", metavar="ID", help="the application's id, if there is no token yet")
+    invite.set_defaults(run=_invite)
+
+
+def _invite(arguments: argparse.Namespace) -> int:
+    import asyncio
+
+    print(invite_url(arguments.application or asyncio.run(application_id())))  # noqa: T201 - the command's output
+    return 0
 
 
 def _read() -> DiscordSettings:

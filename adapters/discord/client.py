@@ -27,9 +27,10 @@ from adapters.discord.reply import DiscordReply, Wires
 from adapters.discord.rest import Down, Refused, Rest
 from adapters.discord.settings import DiscordSettings
 from adapters.discord.turn import DiscordTurn, Lost
-from bot import cards
+from bot import cards, ports
 from bot.easel import Easel
 from bot.errors import KeyRefused, Unreachable
+from bot.vault import Vault
 from commands.spec import Command
 
 log = structlog.get_logger(__name__)
@@ -97,7 +98,10 @@ class Discord:
 
     # ---- Platform ----
 
-    async def login(self) -> None:
+    def routes(self) -> Sequence[ports.Route]:
+        return ()
+
+    async def login(self, vault: Vault) -> None:
         if self._settings.api_base:
             Route.BASE = self._settings.rest
         if not self._logged_in:  # else an earlier try found Discord down

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from bot.easel import Easel
 from bot.errors import BadRequest
 from bot.images import Range
+from commands import values
 from commands.spec import Attachment, Choice, Command, Kind, Option, Options, Where
 
 MAX_CHOICES = 25
@@ -186,11 +186,11 @@ def form_name(custom_id: str) -> tuple[str, str] | None:
 def filled(command: Command, job: str, components: Iterable[Json], easel: Easel) -> Options:
     """A form's fields, and its job. An empty field is absent. Raises BadRequest like `checked`."""
     known = {option.name: option for option in command.options}
-    values: dict[str, object] = {"job": job}
+    found: dict[str, object] = {"job": job}
     for name, text in _fields(components):
         if text.strip():
-            values[name] = _value(known[name], text, {}, easel) if name in known else text
-    return values
+            found[name] = _value(known[name], text, {}, easel) if name in known else text
+    return found
 
 
 def on_message(data: Mapping[str, Any], channel: str) -> Options:
@@ -210,43 +210,9 @@ def _fields(components: Iterable[Json]) -> Iterable[tuple[str, str]]:
 
 
 def _value(option: Option, value: Any, resolved: Mapping[str, Any], easel: Easel) -> object:
-    match option.kind:
-        case Kind.PICTURE:
-            return _attachment(option, str(value), resolved)
-        case Kind.BOOLEAN:
-            return value if isinstance(value, bool) else str(value).strip().lower() in ("true", "yes", "on", "1")
-        case Kind.TEXT:
-            return _text(option, str(value), easel)
-        case _:
-            return _number(option, value, easel)
-
-
-def _text(option: Option, text: str, easel: Easel) -> str:
-    if option.range is not None and len(text) not in (allowed := option.range(easel)):
-        raise BadRequest(
-            f"{option.name} has {len(text):,} characters; it goes from {allowed.low:g} to {allowed.high:g}.",
-            field=option.name,
-        )
-    if option.choices and text not in {choice.value for choice in option.choices}:
-        raise BadRequest(f"{option.name} can't be “{text[:40]}”.", field=option.name)
-    return text
-
-
-def _number(option: Option, value: Any, easel: Easel) -> int | float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise BadRequest(f"{option.name} is a number, not “{str(value)[:40]}”.", field=option.name)
-    whole = option.kind is Kind.INTEGER
-    if whole and not number.is_integer():
-        raise BadRequest(f"{option.name} is a whole number, not {number:g}.", field=option.name)
-    if option.range is not None and number not in (allowed := option.range(easel)):
-        raise BadRequest(
-            f"{option.name} is {number:g}; it goes from {allowed.low:g} to {allowed.high:g}.", field=option.name
-        )
-    return int(number) if whole else number
+    if option.kind is Kind.PICTURE:
+        return _attachment(option, str(value), resolved)
+    return values.value(option, value, easel)
 
 
 def _attachment(option: Option, key: str, resolved: Mapping[str, Any]) -> Attachment:

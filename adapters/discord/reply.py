@@ -18,7 +18,7 @@ from adapters.discord.pace import Budget
 from adapters.discord.render import body, private
 from adapters.discord.rest import Down, Refused, Rest, Upload
 from bot.cards import Card, Tone
-from bot.ports import DeliveryFailed
+from bot.ports import DeliveryFailed, Keep
 
 log = structlog.get_logger(__name__)
 
@@ -139,7 +139,7 @@ class DiscordReply:
 
     # ---- the end ----
 
-    async def close(self, card: Card) -> str:
+    async def close(self, card: Card, keep: Keep | None = None) -> str:
         self._closed = True
         async with self._closing:
             await self._settle()

@@ -22,7 +22,7 @@ import structlog
 from yarl import URL
 
 from adapters.discord.pace import CAREFUL_FOR, Buckets, Lane
-from bot import __version__
+from bot import __version__, metrics
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +72,19 @@ class _Asked:
     as_bot: bool
     repeatable: bool
     timeout: float
+
+    @property
+    def what(self) -> metrics.What:
+        """How it is counted. Only first answers have no bucket: no rate limit holds for them."""
+        match self.method:
+            case "POST":
+                return "post" if self.bucket else "answer"
+            case "PATCH":
+                return "edit"
+            case "DELETE":
+                return "delete"
+            case _:
+                return "other"
 
 
 class Rest:
@@ -212,14 +225,17 @@ class Rest:
             ) as response:
                 body = await response.read()
         except aiohttp.ClientConnectorError:
+            metrics.message("discord", asked.what, "failed")
             raise Down("no connection") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            metrics.message("discord", asked.what, "failed")
             raise Down(type(error).__name__, sent=True) from None
         return self._judge(asked, response, body)
 
     def _judge(self, asked: _Asked, response: aiohttp.ClientResponse, body: bytes) -> bytes:
         now = time.monotonic()
         status = response.status
+        metrics.message("discord", asked.what, "ok" if status < 300 else "limited" if status == 429 else "failed")
         if status == 429:
             raise self._limited(asked, response, body, now)
         self._buckets.note(asked.bucket, response.headers, now)

@@ -87,7 +87,7 @@ class DiscordTurn:
     async def ask(self, form: Form) -> None:
         await self._answer(MODAL, modal(form))
 
-    async def open(self, *, private: bool) -> DiscordReply:
+    async def open(self, *, private: bool, brief: bool = False) -> DiscordReply:
         answer = await self._answer(DEFER, {"flags": EPHEMERAL} if private else {})
         message = _message_id(answer) or await self._look_up_message()
         self._reply = DiscordReply(self._wires, self._asked.address(message, private=private))

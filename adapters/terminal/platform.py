@@ -18,7 +18,11 @@ from commands import command
 from commands.spec import Attachment, Options, Where
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bot.easel import Easel
+    from bot.ports import Route
+    from bot.vault import Vault
 
 PLACE = Place("terminal", None, "terminal", age_restricted=True)
 """Nobody looks over the operator's shoulder: a flagged picture is theirs to see, unless all are blocked."""
@@ -38,7 +42,10 @@ class Terminal:
         self.saved: tuple[Path, ...] = ()
         """The pictures that were asked for now, once `serve` has ended; none when it failed."""
 
-    async def login(self) -> None: ...
+    def routes(self) -> Sequence[Route]:
+        return ()
+
+    async def login(self, vault: Vault) -> None: ...
 
     async def serve(self, easel: Easel) -> None:
         """Draw it; on return the answers to this and to everything left unfinished are out."""
@@ -105,7 +112,7 @@ class TerminalTurn:
     async def ask(self, form: Form) -> None:
         raise NotAllowed("A terminal has no forms; give everything on the command line.")
 
-    async def open(self, *, private: bool) -> TerminalReply:
+    async def open(self, *, private: bool, brief: bool = False) -> TerminalReply:
         reply = self.replies[str(self.address)] = TerminalReply(self.address, self.screen)
         return reply
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from adapters.terminal.screen import Screen, told
 from bot.cards import Card
-from bot.ports import DeliveryFailed
+from bot.ports import DeliveryFailed, Keep
 
 COVERED = "SPOILER_"
 """Begins the name of a picture that was flagged, or not judged: chats cover a file that is called so."""
@@ -64,7 +64,7 @@ class TerminalReply:
             self._screen.working(card)
         return True
 
-    async def close(self, card: Card) -> str:
+    async def close(self, card: Card, keep: Keep | None = None) -> str:
         if card == self._card:
             return self.address
         try:

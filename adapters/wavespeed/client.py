@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -45,9 +46,11 @@ log = structlog.get_logger(__name__)
 class Client:
     """A `bot.ports.Backend`. Nothing is opened before `async with`."""
 
-    def __init__(self, settings: WaveSpeedSettings, *, dice: random.Random | None = None) -> None:
+    def __init__(
+        self, settings: WaveSpeedSettings, *, dice: random.Random | None = None, simulated: bool = False
+    ) -> None:
         pace = settings.pace
-        self.capabilities = wire.capabilities(settings.api_version, settings)
+        self.capabilities = replace(wire.capabilities(settings.api_version, settings), simulated=simulated)
         self.pictures_at_once = pace.at_once
         self.submit_lanes = pace.lanes
         self.exclusive_key = settings.exclusive_key
@@ -99,14 +102,14 @@ class Client:
         try:
             return await self._read_price("/api/v3/model/price", {"model_id": wire.MODEL, "inputs": inputs})
         except Unreachable:
-            data = await self._api.read(Call.READ, "POST", "/api/v3/model/pricing", lambda: {"model_id": wire.MODEL})
+            data = await self._api.read(Call.PRICE, "POST", "/api/v3/model/pricing", lambda: {"model_id": wire.MODEL})
             return _understood(wire.unit_price, data) * request.count
 
     async def _read_price(self, path: str, body: dict[str, Any]) -> float:
-        return _understood(wire.price, await self._api.once(Call.READ, "POST", path, body))
+        return _understood(wire.price, await self._api.once(Call.PRICE, "POST", path, body))
 
     async def balance(self) -> float:
-        return _understood(wire.balance, await self._api.read(Call.READ, "GET", "/api/v3/balance"))
+        return _understood(wire.balance, await self._api.read(Call.BALANCE, "GET", "/api/v3/balance"))
 
     # ---- submitting ----
 
@@ -218,7 +221,7 @@ class Client:
         found: dict[str, Sighting] = {}
         for page in range(1, PAGES + 1):
             body = wire.listing(page, after)
-            data = await self._api.read(Call.READ, "POST", "/api/v3/predictions", lambda body=body: body)  # type: ignore[misc]
+            data = await self._api.read(Call.LISTING, "POST", "/api/v3/predictions", lambda body=body: body)  # type: ignore[misc]
             items = _understood(wire.listed, data)
             seen = [wire.sighting(item, prepared, after) for item in items]
             found |= {sighting.ticket.id: sighting for sighting in seen if sighting}

@@ -20,6 +20,7 @@ from yarl import URL
 from adapters.wavespeed.sieve import Base64File, no_room
 from adapters.wavespeed.transport import Outside, PrivateAddress
 from adapters.wavespeed.wire import Inline, Output, Prediction, Remote, Spilled
+from bot import metrics
 from bot.images import Flag, Missing, Picture, Size
 
 MAX_PIXELS = 4096 * 4096
@@ -106,7 +107,8 @@ class Outputs:
     async def _remote(self, url: str, part: Path, into: Path, index: int, flag: Flag) -> Picture:
         async for attempt in stamina.retry_context(on=_soon, attempts=4, timeout=120, wait_initial=0.4, wait_max=8):
             with attempt:
-                await self._download(url, part)
+                with metrics.request("output"):
+                    await self._download(url, part)
                 return await self._in_thread(lambda: settle(part, into, index, flag))
         raise AssertionError("the last attempt raises")
 

@@ -17,6 +17,7 @@ from aiolimiter import AsyncLimiter
 
 from adapters.wavespeed.sieve import Base64File
 from adapters.wavespeed.wire import Prediction
+from bot import metrics
 from bot.errors import EaselError, RateLimited, TryAgain, Unreachable
 from bot.pacing import Usual, polls
 
@@ -174,11 +175,14 @@ class Poller:
         try:
             found = await self._look(watched)
         except TryAgain as error:
+            metrics.looked("nothing")
             self._missed(watched, error)
         except Exception as error:  # an EaselError, or a mistake of ours that must not lose the job silently
+            metrics.looked("nothing")
             watched.news.put_nowait(error)
         else:
             watched.task = None
+            metrics.looked("ended" if found.terminal else "running")
             if found.terminal:
                 watched.seen_at = clock() - watched.began
                 watched.news.put_nowait(found)

@@ -43,8 +43,15 @@ class Account:
         self._window = (opened, used + pictures)
 
     def charge(self, prediction: str, pictures: int) -> None:
-        self._charged[prediction] = self.cost(pictures)
-        self.balance = round(self.balance - self.cost(pictures), 6)
+        self.book(prediction, self.cost(pictures))
+
+    def book(self, prediction: str, dollars: float) -> None:
+        """Charge what was charged before, to an account that begins anew."""
+        self._charged[prediction] = dollars
+        self.balance = round(self.balance - dollars, 6)
+
+    def give_back(self, prediction: str) -> None:
+        self.balance = round(self.balance + self._charged.pop(prediction, 0.0), 6)
 
     def begin(self, now: float, pictures: int, seconds: float) -> float:
         """When this work starts: at once, or when enough earlier pictures have ended to make room for it."""
@@ -55,3 +62,9 @@ class Account:
         for _ in range(needed):
             heapq.heappush(self._places, start + seconds)
         return start
+
+    def hold(self, pictures: int, until: float) -> None:
+        """Keep places for work that began in an earlier life."""
+        free = [heapq.heappop(self._places) for _ in range(min(pictures, len(self._places)))]
+        for earlier in free:
+            heapq.heappush(self._places, max(earlier, until))

@@ -6,12 +6,14 @@ import secrets
 from collections import deque
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from random import Random
 from typing import Any
 
 from adapters.wavespeed.faults import Script
 from adapters.wavespeed.sim_account import Account
 from adapters.wavespeed.sim_media import readable
+from adapters.wavespeed.sim_memory import KEPT, Memory
 from adapters.wavespeed.sim_predictions import MODEL, Moment, Pace, Prediction, verdict
 from adapters.wavespeed.sim_rules import V3, Inputs, Refused
 
@@ -37,6 +39,22 @@ class Register:
         self.lag = lag
         self._account = account
         self._random = Random()
+        self._memory: Memory | None = None
+
+    def remember(self, path: Path, now: Moment) -> None:
+        """Go on where the last one with this memory ended, and write down what comes. Raises OSError."""
+        self._memory = Memory(path, now.wall - now.monotonic)
+        for prediction, cost in self._memory.recall(now.monotonic):
+            if prediction.id in self.predictions:
+                continue
+            self.predictions[prediction.id] = prediction
+            self._account.book(prediction.id, cost)
+            self._account.hold(prediction.inputs["num_images"], prediction.ends)
+
+    def close(self) -> None:
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
 
     def accept(self, version: int, inputs: Inputs, now: Moment, image: bytes | None, mask: bytes | None) -> Prediction:
         """Make a prediction and charge it. `image` and `mask` are bytes, empty where nothing was found."""
@@ -58,6 +76,8 @@ class Register:
             image=image if media else None,
             mask=mask if media else None,
         )
+        if self._memory is not None:
+            self._memory.keep(prediction, readable=media, cost=self._account.cost(inputs["num_images"]))
         self.predictions[prediction.id] = prediction
         self._account.charge(prediction.id, inputs["num_images"])
         return prediction
@@ -83,9 +103,12 @@ class Register:
     def _forget(self, now: float) -> None:
         while self.predictions:
             oldest = next(iter(self.predictions.values()))
-            if now - oldest.created.monotonic <= RETENTION:
+            if now - oldest.created.monotonic <= (KEPT if self._memory else RETENTION):
                 return
             del self.predictions[oldest.id]
+            if self._memory is not None:
+                self._account.give_back(oldest.id)
+                self._memory.forget(now)
 
     def delete(self, wanted: Mapping[str, Any]) -> int:
         """Hide predictions. The documentation does not call this a cancel: what runs is charged all the same."""
@@ -95,6 +118,8 @@ class Register:
         found = [each for name in names if (each := self.predictions.get(name)) and not each.deleted]
         for prediction in found:
             prediction.deleted = True
+        if self._memory is not None:
+            self._memory.hide([prediction.id for prediction in found])
         return len(found)
 
     def page(self, wanted: Mapping[str, Any], now: float) -> tuple[int, list[Prediction]]:

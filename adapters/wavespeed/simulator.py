@@ -13,6 +13,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from aiohttp import web
@@ -57,7 +58,9 @@ class Simulator:
     every picture has at least `picture_bytes` bytes. `one_picture` serves the same picture for everything, for
     measuring. `listing_inputs` is the field that carries the inputs in the listing (None: it carries none), and a
     prediction shows there only after `listing_lag` seconds. With `separate_outputs` the files lie at another origin
-    (a second port), as they do with the live API. `clock` counts seconds, like `time.monotonic`.
+    (a second port), as they do with the live API. With `memory`, a file, it goes on with what any simulator before it
+    accepted there within a day, also after a kill: the same ids, ends, pictures and money. `clock` counts seconds, like
+    `time.monotonic`.
 
     Sources are taken as base64 or from this simulator's own addresses; webhooks go to this machine only.
     """
@@ -81,6 +84,7 @@ class Simulator:
         listing_inputs: Literal["inputs", "input"] | None = "inputs",
         listing_lag: float = 0.0,
         separate_outputs: bool = False,
+        memory: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.base_url = ""
@@ -109,6 +113,7 @@ class Simulator:
         self._studio = Studio(form=picture, least=picture_bytes, one_picture=one_picture)
         self._files = Files(self._studio, lambda name: self._register.find(name, self._clock()))
         self._faults: defaultdict[Door, deque[Fault | None]] = defaultdict(deque)
+        self._memory = memory
         self._runner: web.AppRunner | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._pulse = asyncio.Event()
@@ -123,7 +128,10 @@ class Simulator:
         await self.stop()
 
     async def start(self) -> None:
-        """Serve; after a `stop` at the same address, with all that was known. Raises OSError when the port is taken."""
+        """Serve; after a `stop` at the same address, with all that was known. Raises OSError when the port is taken,
+        or the memory can't be opened."""
+        if self._memory is not None:
+            self._register.remember(self._memory, self._now())
         self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         host, port = self._address
@@ -148,6 +156,7 @@ class Simulator:
             await self._runner.cleanup()
             self._runner = None
         self._studio.close()
+        self._register.close()
 
     # What shall go wrong
 

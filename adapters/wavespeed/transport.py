@@ -24,6 +24,7 @@ from adapters.wavespeed import wire
 from adapters.wavespeed.settings import WaveSpeedSettings
 from adapters.wavespeed.sieve import Sieve, TooLarge
 from adapters.wavespeed.verdicts import Call, Trouble, classify
+from bot import metrics
 from bot.errors import RateLimited, Unreachable
 
 SMALL = 64 * 1024
@@ -70,6 +71,12 @@ class Api:
         self, call: Call, method: str, path: str, body: object = None, sieve: Sieve | None = None
     ) -> dict[str, Any] | list[Any]:
         """Make one call, one time, and return the answer's `data`. Raises what `classify` says of anything else."""
+        with metrics.request(call.value):
+            return await self._once(call, method, path, body, sieve)
+
+    async def _once(
+        self, call: Call, method: str, path: str, body: object, sieve: Sieve | None
+    ) -> dict[str, Any] | list[Any]:
         if self._session is None or self._session.closed:
             raise classify(Trouble(call, unopened=True))
         payload: Any = body if isinstance(body, aiohttp.FormData) or body is None else json.dumps(body).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,8 +12,9 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from bot import metrics
 from bot.images import Picture
-from bot.jobs import Cancelled, Finished, Job, Outcome, Requester
+from bot.jobs import Cancelled, Finished, Job, Outcome, Place, Requester
 from bot.store import rows
 from bot.store.database import Database
 from bot.store.tables import facts, jobs, pictures
@@ -159,6 +161,7 @@ class Store:
         if ended is None:
             return await self.get(job_id)
         end, spoiler = ended
+        metrics.ended(record.job.place.platform, end, len(found))
         job = replace(record.job, spoiler=spoiler)
         withheld = frozenset(picture.index for picture, held in found.items() if held)
         return replace(
@@ -198,6 +201,36 @@ class Store:
         condition = _of(requester) & jobs.c.deleted.is_(sa.false())
         if before:
             condition &= jobs.c.id < before
+        return await self._select(condition, order=jobs.c.id.desc(), limit=limit)
+
+    async def posted(self, place: Place, *, seen_by: Requester, limit: int, before: str | None = None) -> list[Record]:
+        """What this person sees in a place: newest first, without deleted ones and without others' private ones."""
+        condition = _in(place) & (jobs.c.private.is_(sa.false()) | _of(seen_by))
+        if before:
+            condition &= jobs.c.id < before
+        return await self._select(condition, order=jobs.c.id.desc(), limit=limit)
+
+    async def drawn(
+        self,
+        place: Place,
+        *,
+        seen_by: Requester,
+        limit: int,
+        before: str | None = None,
+        text: str = "",
+        lora: str = "",
+        mine: bool = False,
+    ) -> list[Record]:
+        """As `posted`, but finished ones only: with this in the prompt, this LoRA (name or path), this person's own."""
+        condition = _in(place) & (jobs.c.outcome["is"].as_string() == "finished")
+        condition &= _of(seen_by) if mine else jobs.c.private.is_(sa.false()) | _of(seen_by)
+        if before:
+            condition &= jobs.c.id < before
+        if text:
+            condition &= jobs.c.request["prompt"].as_string().icontains(text, autoescape=True)
+        if lora:  # a LoRA's name or path stands there in quotes
+            loras = sa.cast(jobs.c.request["loras"], sa.String)
+            condition &= loras.icontains(json.dumps(lora), autoescape=True)
         return await self._select(condition, order=jobs.c.id.desc(), limit=limit)
 
     async def last(self, requester: Requester) -> Record | None:
@@ -284,6 +317,11 @@ def _pictures(connection: sa.Connection, job_ids: list[str]) -> dict[str, list[r
         for row in connection.execute(statement).mappings():
             found.setdefault(row["job_id"], []).append(row)
     return found
+
+
+def _in(place: Place) -> sa.ColumnElement[bool]:
+    here = (jobs.c.platform == place.platform) & (jobs.c.channel == place.channel)
+    return here & jobs.c.deleted.is_(sa.false())
 
 
 def _of(requester: Requester) -> sa.ColumnElement[bool]:

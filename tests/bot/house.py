@@ -11,6 +11,7 @@ from uuid import uuid4
 from bot.accounts import Accounts
 from bot.alerts import Alerts
 from bot.announcer import Announcer
+from bot.answers import Answers
 from bot.brake import Brake
 from bot.gate import Gate
 from bot.guard import Limits, Policy
@@ -24,6 +25,7 @@ from bot.pictures import Gallery
 from bot.pricing import Pricing
 from bot.store import Database, Record, Store
 from bot.store.migrate import upgrade
+from bot.vault import Vault
 from tests.bot.making import ANNA, SQUARE
 from tests.doubles.backend import PaintedBackend
 from tests.doubles.reply import NotingReply
@@ -41,7 +43,10 @@ class NotingPlatform:
         self.replies = replies
         self.reopened: list[str] = []
 
-    async def login(self) -> None: ...
+    def routes(self) -> tuple[()]:
+        return ()
+
+    async def login(self, vault: Vault) -> None: ...
 
     async def serve(self, easel: object) -> None: ...
 
@@ -82,7 +87,7 @@ class House:
             accounts=Accounts(time.time),
             backend=backend,
             gallery=gallery,
-            policy=policy or Policy(),
+            answers=Answers(policy or Policy(), backend.capabilities.model),
             limits=limits,
             pricing=Pricing(backend, self.store),
             durations=Durations(),

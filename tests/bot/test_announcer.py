@@ -11,6 +11,7 @@ from bot.announcer import Announcer
 from bot.cards import Card
 from bot.jobs import Checking, Generating, Job, Waiting
 from bot.pacing import Usual, next_tick
+from bot.ports import Keep
 from tests.bot.making import ANNA, job
 from tests.doubles.reply import NotingReply
 
@@ -155,9 +156,9 @@ async def test_the_last_word_is_never_said_over_the_end() -> None:
         told.append(job.id)
 
     class SlowEnd(NotingReply):
-        async def close(self, card: Card) -> str:
+        async def close(self, card: Card, keep: Keep | None = None) -> str:
             await asyncio.sleep(0.05)
-            return await super().close(card)
+            return await super().close(card, keep)
 
     async with Announcer(lambda job_id: Waiting(2, 30.0), late) as announcer:
         made, reply = job(), SlowEnd(expires_at=datetime.now(UTC) + timedelta(seconds=30))

@@ -32,34 +32,37 @@ def bare(tmp_path: Path, **environment: str) -> CommandLine:
     return CommandLine(tmp_path, environment)
 
 
-# ---- the demonstration ----
+# ---- the playground ----
 
 
-async def test_without_a_token_it_says_what_is_missing_and_draws_one_simulated_picture(
-    tmp_path: Path, simulator: Simulator
-) -> None:
-    ended = await bare(tmp_path, WAVESPEED_BASE_URL=simulator.base_url, EASEL_ALERT_URL=simulator.base_url).run()
-    assert ended.code == 0, ended.err
-    assert ended.err == ""
-    missing, what, _, *rest = ended.out.splitlines()
-    assert "DISCORD_TOKEN and WAVESPEED_API_KEY are missing" in missing
-    assert "simulated" in what
-    assert "Generating" in rest[0]
-    (picture,) = (tmp_path / "data").rglob("*.*")  # nothing but the picture: no database of the operator's is touched
-    assert f"saved as {picture.relative_to(tmp_path)}" in ended.out
-    with Image.open(picture) as drawn:
-        assert drawn.size == (1024, 1024)
+async def test_without_any_account_the_playground_opens_over_a_simulator(tmp_path: Path, simulator: Simulator) -> None:
+    settings = {"WAVESPEED_BASE_URL": simulator.base_url, "EASEL_HTTP_PORT": "0"}
+    async with bare(tmp_path, **settings).started() as process:
+        assert process.stdout is not None
+        first = (await asyncio.wait_for(process.stdout.readline(), 10)).decode()
+        assert (await asyncio.wait_for(process.stdout.readline(), 10)).startswith(b"Its pictures are simulated")
+        async with aiohttp.ClientSession() as session:
+            async with session.get(first.split()[-1]) as page:
+                assert page.status == 200
+                assert page.content_type == "text/html"
+            async with session.get(first.split()[-1] + "/readyz") as answer:
+                assert await answer.json() == {"ready": True, "database": True, "web": True}
+        process.send_signal(signal.SIGINT)
+        _, err = await asyncio.wait_for(process.communicate(), 10)
+    assert process.returncode == 0
+    assert b"Traceback" not in err
     assert simulator.posts == 0  # whatever WAVESPEED_* says
 
 
-async def test_the_demonstration_names_only_what_is_missing(tmp_path: Path) -> None:
-    async with bare(tmp_path, WAVESPEED_API_KEY="k").started() as process:
+async def test_with_a_key_the_playground_draws_real_pictures(tmp_path: Path, simulator: Simulator) -> None:
+    settings = {"WAVESPEED_API_KEY": "k", "WAVESPEED_BASE_URL": simulator.base_url, "EASEL_HTTP_PORT": "0"}
+    async with bare(tmp_path, **settings).started() as process:
         assert process.stdout is not None
-        first = await asyncio.wait_for(process.stdout.readline(), 10)
-        process.send_signal(signal.SIGINT)
-        _, err = await asyncio.wait_for(process.communicate(), 10)
-    assert "DISCORD_TOKEN is missing" in first.decode()
-    assert b"Traceback" not in err
+        assert b"playground is open" in await asyncio.wait_for(process.stdout.readline(), 10)
+        assert b"simulated" not in await asyncio.wait_for(process.stdout.readline(), 10)
+        process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(process.communicate(), 10)
+    assert process.returncode == 0
 
 
 # ---- imagine ----

@@ -25,7 +25,7 @@ Set = Callable[..., None]
 @pytest.fixture(autouse=True)
 def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Set:
     for name in list(os.environ):
-        if name.startswith(("EASEL_", "DISCORD_", "WAVESPEED_")):
+        if name.startswith(("EASEL_", "DISCORD_", "SLACK_", "WAVESPEED_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 

@@ -26,7 +26,7 @@ from bot.images import Flag
 from bot.jobs import Cancelled, Failed, Finished, Uncertain
 from bot.ledger import State
 from bot.life import Life
-from bot.ports import DeliveryFailed, Prepared, Sighting, Ticket
+from bot.ports import DeliveryFailed, Keep, Prepared, Sighting, Ticket
 from tests.bot.house import House
 from tests.bot.making import ANNA, BEN, request
 from tests.doubles.backend import Account, Fate, PaintedBackend
@@ -585,9 +585,9 @@ async def test_stricter_rules_after_a_restart_hold_for_what_was_not_delivered(
 
 
 class SlowReply(NotingReply):
-    async def close(self, card: Card) -> str:
+    async def close(self, card: Card, keep: Keep | None = None) -> str:
         await asyncio.sleep(0.2)
-        return await super().close(card)
+        return await super().close(card, keep)
 
 
 async def test_a_slow_line_is_given_more_time_once_nobody_waits_for_it(

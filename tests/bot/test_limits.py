@@ -90,3 +90,17 @@ def test_an_uncertain_job_counts_against_the_budget_only() -> None:
 )
 def test_where_a_picture_may_show(policy: Policy, flag: Flag, place: Place, wish: bool, showing: Showing) -> None:
     assert policy.shows(flag, place, spoiler=wish) is showing
+
+
+def test_all_of_a_platforms_people_are_counted_together() -> None:
+    now = 0.0
+    accounts = Accounts(lambda: now)
+    accounts.charge("1", "web:ana", 2, 0.0)
+    accounts.charge("2", "web:ben", 1, 0.0)
+    accounts.charge("3", "discord:1", 4, 0.0)
+    assert (accounts.pictures_of("web"), accounts.pictures_of("discord"), accounts.pictures_of("slack")) == (3, 4, 0)
+    accounts.give_back("1")
+    accounts.forgive("3")
+    assert (accounts.pictures_of("web"), accounts.pictures_of("discord")) == (1, 0)
+    now = 25 * 3600.0
+    assert accounts.pictures_of("web") == 0

@@ -7,9 +7,10 @@ from pydantic_settings import BaseSettings
 
 from adapters.discord.settings import DiscordSettings
 from adapters.wavespeed.settings import WaveSpeedSettings
+from bot.adapters import platforms
 from bot.app import read_all
 from bot.errors import BadSettings
-from bot.settings import Settings, platforms, raw, read
+from bot.settings import Settings, raw, read
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +18,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import os
 
     for name in list(os.environ):
-        if name.startswith(("EASEL_", "DISCORD_", "WAVESPEED_")):
+        if name.startswith(("EASEL_", "DISCORD_", "SLACK_", "WAVESPEED_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 
@@ -62,11 +63,11 @@ def test_the_example_file_is_readable_as_it_is(tmp_path: Path) -> None:
     example = Path(__file__).resolve().parents[2] / ".env.example"
     (tmp_path / ".env").write_bytes(example.read_bytes())
     assert settings() == Settings.model_construct()
-    assert platforms(settings()) == ()
+    assert platforms(settings()) == ("web",)
 
 
 def test_platforms_are_named_or_those_with_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert platforms(settings()) == ()
+    assert platforms(settings()) == ("web",)
     monkeypatch.setenv("DISCORD_TOKEN", "t")
     assert platforms(settings()) == ("discord",)
     monkeypatch.setenv("EASEL_PLATFORMS", "Discord, slack,")

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -11,12 +12,12 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from bot.images import Flag, Picture, Size
-from bot.jobs import Cancelled, Failed, Finished, Job, Uncertain
+from bot.images import Flag, Lora, Picture, Size
+from bot.jobs import Cancelled, Failed, Finished, Job, Requester, Uncertain
 from bot.store import Database, Store
 from bot.store import migrate as migrations
 from bot.store.tables import metadata
-from tests.bot.making import ANNA, BEN, job
+from tests.bot.making import ANNA, BEN, SQUARE, job, request
 
 
 @pytest.fixture
@@ -196,3 +197,47 @@ def test_sqlite_waits_for_the_disk(tmp_path: Path) -> None:
 
 def test_no_value_stands_in_an_error(database: Database) -> None:
     assert database.engine.hide_parameters  # prompts and tokens; errors are logged
+
+
+async def test_a_place_shows_what_was_posted_there_newest_first(store: Store) -> None:
+    first, private = await accepted(store, job()), await accepted(store, job(private=True))
+    elsewhere = await accepted(store, job(place=replace(SQUARE, channel="other")))
+    gone, last = await accepted(store, job()), await accepted(store, job(requester=BEN))
+    await store.mark_deleted(gone.id)
+
+    async def seen(by: Requester, **more: Any) -> list[str]:
+        return [record.job.id for record in await store.posted(SQUARE, seen_by=by, limit=9, **more)]
+
+    assert await seen(ANNA) == [last.id, private.id, first.id]
+    assert await seen(BEN) == [last.id, first.id]
+    assert await seen(ANNA, before=private.id) == [first.id]
+    assert elsewhere.id not in await seen(ANNA)
+    assert [record.job.id for record in await store.posted(SQUARE, seen_by=ANNA, limit=1)] == [last.id]
+
+
+async def test_finished_pictures_are_found_by_prompt_lora_and_person(store: Store, tmp_path: Path) -> None:
+    async def finished(**how: Any) -> str:
+        asked = request(how.pop("prompt"), loras=how.pop("loras", ()))
+        made = await accepted(store, job(asked, **how))
+        end = Finished((picture(tmp_path),), (), 1.0, 0.0)
+        await store.ended(await store.get(made.id), end, 1.0, {})
+        return made.id
+
+    fox = await finished(prompt="A red Fox, 100% wool", loras=(Lora("owner/yarn", 0.8, "yarn"),))
+    owl = await finished(prompt="an owl", requester=BEN, loras=(Lora("owner/other", 1.0),))
+    secret = await finished(prompt="a private fox", requester=BEN, private=True)
+    await accepted(store, job(request("a fox still under way")))
+
+    async def seen(by: Requester = ANNA, **more: Any) -> list[str]:
+        return [record.job.id for record in await store.drawn(SQUARE, seen_by=by, limit=9, **more)]
+
+    assert await seen() == [owl, fox]
+    assert await seen(BEN) == [secret, owl, fox]
+    assert await seen(BEN, mine=True) == [secret, owl]
+    assert await seen(text="fox") == [fox]
+    assert await seen(text="100%") == [fox]
+    assert await seen(text="1%wool") == []
+    assert await seen(lora="yarn") == [fox]
+    assert await seen(lora="owner/other") == [owl]
+    assert await seen(lora="yar") == []
+    assert await seen(BEN, before=owl) == [fox]

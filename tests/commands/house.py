@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from PIL import Image
 from ulid import ULID
 
+from bot.answers import Answers
 from bot.easel import Easel
 from bot.errors import EaselError
 from bot.guard import Policy
@@ -96,7 +97,16 @@ class House:
     @property
     def easel(self) -> Easel:
         intake = cast("Any", self.intake)
-        return Easel(self.settings, self.capabilities, self.library, intake, self.store, self.gallery, self.policy)
+        return Easel(
+            self.settings,
+            self.capabilities,
+            self.library,
+            intake,
+            self.store,
+            self.gallery,
+            self.policy,
+            Answers(self.policy, self.capabilities.model),
+        )
 
     def set(self, **values: Any) -> None:
         self.settings = self.settings.model_copy(update=values)

@@ -29,6 +29,7 @@ from bot.errors import KeyRefused, Unreachable
 from bot.ports import DeliveryFailed, Platform, Reply
 from tests.doubles.platform import NotingPlatform
 from tests.doubles.reply import NotingReply
+from tests.doubles.vault import OpenVault
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_asked import COMMAND
 from tests.servers.discord_asked import Asked as Question
@@ -136,7 +137,7 @@ def title(message: Message) -> str:
 
 async def logged_in(server: DiscordServer) -> Discord:
     platform = Discord(DiscordSettings(token=SecretStr(server.token), api_base=server.url, _env_file=None), [])
-    await platform.login()
+    await platform.login(OpenVault())
     return platform
 
 
@@ -341,11 +342,11 @@ async def test_a_private_message_has_no_other_way_than_its_token(discord: Discor
 async def test_a_refused_token_and_a_discord_that_is_down(discord: DiscordStage) -> None:
     wrong = Discord(DiscordSettings(token=SecretStr("wrong"), api_base=discord.server.url, _env_file=None), [])
     with pytest.raises(KeyRefused):
-        await wrong.login()
+        await wrong.login(OpenVault())
     await wrong.close()
     discord.server.refusing = True
     late = Discord(DiscordSettings(token=SecretStr("t"), api_base=discord.server.url, _env_file=None), [])
     with pytest.raises(Unreachable):
-        await late.login()
+        await late.login(OpenVault())
     await late.close()
     discord.server.refusing = False

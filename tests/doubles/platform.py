@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 from tests.doubles.reply import Notes, NotingReply
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bot.easel import Easel
+    from bot.ports import Route
+    from bot.vault import Vault
 
 
 @dataclass(eq=False)
@@ -31,7 +35,10 @@ class NotingPlatform:
         self.messages[reply.key] = reply
         return reply
 
-    async def login(self) -> None: ...
+    def routes(self) -> Sequence[Route]:
+        return ()
+
+    async def login(self, vault: Vault) -> None: ...
 
     async def serve(self, easel: Easel) -> None:
         self.ready = True

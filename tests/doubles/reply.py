@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.cards import Card
-from bot.ports import DeliveryFailed
+from bot.ports import DeliveryFailed, Keep
 
 Notes = list[tuple[str, object]]
 """What happened, in order, shared by the doubles of one story."""
@@ -51,7 +51,7 @@ class NotingReply:
             self.shown.append(card)
         return True
 
-    async def close(self, card: Card) -> str:
+    async def close(self, card: Card, keep: Keep | None = None) -> str:
         self.notes.append(("close", card))
         if self.fails is not None:
             raise self.fails

@@ -54,7 +54,7 @@ class NotingTurn:
         self.notes.append(("ask", form.verb))
         self.form = form
 
-    async def open(self, *, private: bool) -> NotingReply:
+    async def open(self, *, private: bool, brief: bool = False) -> NotingReply:
         assert not self.answered, "there is one answer"
         self.notes.append(("open", private))
         self.reply = NotingReply(self.notes, private=private)

@@ -24,6 +24,7 @@ from bot.easel import Easel
 from commands.spec import Choice, Command, Option, Options, Turn
 from tests.adapters.discord.conftest import CAPABILITIES, snowflake
 from tests.adapters.discord.desk import Desk, error
+from tests.doubles.vault import OpenVault
 
 Make = Callable[..., dict[str, Any]]
 
@@ -95,7 +96,7 @@ class Running:
         self.serving: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Discord:
-        await self.discord.login()
+        await self.discord.login(OpenVault())
         self.serving = asyncio.create_task(self.discord.serve(self._easel))
         async with asyncio.timeout(10):
             while not self.discord.ready:
@@ -201,7 +202,7 @@ async def test_closing_ends_serving_while_the_gateway_is_not_to_be_found(
 ) -> None:
     local.on("GET", "/gateway/bot", error(404))
     running = Running(local, asked, local_easel)
-    await running.discord.login()
+    await running.discord.login(OpenVault())
     serving = asyncio.create_task(running.discord.serve(local_easel))
     await local.until(lambda: bool(local.of("GET", "/gateway/bot")))
     await running.discord.close()

@@ -18,6 +18,7 @@ from bot.cards import Card
 from bot.errors import KeyRefused, Unreachable
 from bot.ports import Platform
 from tests.adapters.discord.desk import Desk, error
+from tests.doubles.vault import OpenVault
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +62,7 @@ def test_what_connect_makes_is_a_platform() -> None:
 async def test_a_message_is_delivered_with_no_gateway(
     discord: Discord, desk: Desk, address: Callable[..., Address]
 ) -> None:
-    await discord.login()
+    await discord.login(OpenVault())
     assert not discord.ready
     await discord.reopen(str(address(left=0))).close(Card("Done"))
     assert desk.got[-1].path == "/api/v10/channels/500/messages/900"
@@ -71,7 +72,7 @@ async def test_a_message_is_delivered_with_no_gateway(
 async def test_a_refused_token_is_the_operators(discord: Discord, desk: Desk) -> None:
     desk.on("GET", "/users/@me", error(401))
     with pytest.raises(KeyRefused, match="DISCORD_TOKEN"):
-        await discord.login()
+        await discord.login(OpenVault())
 
 
 async def test_a_discord_that_is_down_may_come_back(discord: Discord, desk: Desk) -> None:
@@ -79,9 +80,9 @@ async def test_a_discord_that_is_down_may_come_back(discord: Discord, desk: Desk
     desk.on("GET", "/users/@me", lambda _: error(403) if down and down.pop() else None)
     for _ in range(2):
         with pytest.raises(Unreachable):
-            await discord.login()
+            await discord.login(OpenVault())
     gc.collect()  # a connection left open by a try that failed is a warning, and so an error here
-    await discord.login()
+    await discord.login(OpenVault())
     assert len(desk.of("GET", "/users/@me")) == 3
 
 

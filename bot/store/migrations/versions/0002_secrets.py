@@ -1,0 +1,20 @@
+"""Secrets of the platforms, encrypted"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "secrets",
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("sealed", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_secrets")),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("secrets")
