@@ -25,7 +25,7 @@ async def press(easel: Easel, turn: Turn, options: Options) -> None:
 
 
 async def _cancel(easel: Easel, turn: Turn, text: str) -> None:
-    reply = await turn.open(private=True)
+    reply = await turn.open(private=True, brief=True)
     async with closed_on_error(reply):
         record = await access.own_or_moderated(easel, turn, text, what="cancel it")
         moderates = access.moderates(record, turn)
@@ -44,6 +44,6 @@ CANCEL = Command(
     "cancel",
     "Stop your newest job, or the one with this id",
     run,
-    (Option("id", "The id that stands under it; empty for your newest"),),
+    (Option("id", "The id that stands under it; empty for your newest", word=True),),
 )
 CANCEL_BUTTON = Command("cancel", "Stop this job", press, where=Where.BUTTON)

@@ -21,7 +21,7 @@ POSTED_WITHIN = 10.0
 
 
 async def run(easel: Easel, turn: Turn, options: Options) -> None:
-    reply = await turn.open(private=True)
+    reply = await turn.open(private=True, brief=True)
     async with closed_on_error(reply):
         record = await access.own_or_moderated(easel, turn, str(options["job"]), what="delete it")
         job = record.job

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 async def press(easel: Easel, turn: Turn, options: Options) -> None:
-    reply = await turn.open(private=True)
+    reply = await turn.open(private=True, brief=True)
     async with closed_on_error(reply):
         await reply.close(card(easel, await access.seen(easel, turn, str(options["job"]))))
 
 
 async def on_message(easel: Easel, turn: Turn, options: Options) -> None:
-    reply = await turn.open(private=True)
+    reply = await turn.open(private=True, brief=True)
     async with closed_on_error(reply):
         record = await easel.store.by_message(str(options.get("message") or ""))
         if record is None or not access.may_see(record, turn):

@@ -19,7 +19,7 @@ MOST_PROMPT = 80
 
 
 async def run(easel: Easel, turn: Turn, options: Options) -> None:
-    reply = await turn.open(private=True)
+    reply = await turn.open(private=True, brief=True)
     async with closed_on_error(reply):
         before = await _before(easel, turn, options)
         records = await easel.store.history(turn.requester, limit=LISTED + 1, before=before)
@@ -83,5 +83,5 @@ HISTORY = Command(
     "history",
     "Your last pictures, also those that were not posted",
     run,
-    (Option("before", "Go on from the picture with this id"),),
+    (Option("before", "Go on from the picture with this id", word=True),),
 )

@@ -81,6 +81,6 @@ LORA_INFO = Command(
     "lora info",
     "What one LoRA does, and its trigger words",
     run_info,
-    (Option("name", "Its name, e.g. yarn", required=True, suggest=suggest_lora),),
+    (Option("name", "Its name, e.g. yarn", required=True, suggest=suggest_lora, word=True),),
     example="yarn",
 )

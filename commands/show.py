@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 async def run(easel: Easel, turn: Turn, options: Options) -> None:
-    reply = await turn.open(private=True)
+    reply = await turn.open(private=True, brief=True)
     async with closed_on_error(reply):
         record = await access.seen(easel, turn, str(options["id"]))
         await reply.close(card(easel, turn, record))
@@ -73,6 +73,6 @@ SHOW = Command(
     "show",
     "Show a picture again, to you alone",
     run,
-    (Option("id", "The id that stands under the picture, e.g. k3f9ab", required=True),),
+    (Option("id", "The id that stands under the picture, e.g. k3f9ab", required=True, word=True),),
     example="k3f9ab",
 )

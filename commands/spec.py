@@ -55,6 +55,8 @@ class Option:
     range: Callable[[Easel], Range] | None = None
     choices: tuple[Choice, ...] = ()
     suggest: Suggest | None = None
+    word: bool = False
+    """One word without spaces, such as an id."""
 
 
 Options = Mapping[str, object]
@@ -93,8 +95,11 @@ class Turn(Protocol):
 
     async def ask(self, form: Form) -> None: ...
 
-    async def open(self, *, private: bool) -> Reply:
-        """Acknowledge and hold the message that grows."""
+    async def open(self, *, private: bool, brief: bool = False) -> Reply:
+        """Acknowledge and hold the message that grows.
+
+        `brief`: it holds one answer that comes within seconds, and is not reopened after a restart.
+        """
 
     async def read(self, attachment: Attachment, *, most: int) -> bytes:
         """The file's bytes. Raises BadRequest if there are more than `most` or it can't be had."""

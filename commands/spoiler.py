@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 async def run(easel: Easel, turn: Turn, options: Options) -> None:
-    reply = await turn.open(private=True)
+    reply = await turn.open(private=True, brief=True)
     async with closed_on_error(reply):
         message = str(options.get("message") or "")
         record = await easel.store.by_message(message)
