@@ -9,6 +9,7 @@ show me a dragon             imagine: what doesn't fit a command is a prompt
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 DRAWING = "imagine"
 MOST = 10_000
 """Characters of a line; beyond them it is surely no prompt."""
+
+NEARLY = 0.82
+"""How alike two words are, of 1, when one is probably a slip of the other."""
 
 _NAMED = re.compile(r"(?:--|[–—])(?P<flag>[a-z][a-z0-9_]*)[ =:]\s*|(?P<name>[a-z][a-z0-9_]*):\s*", re.IGNORECASE)
 
@@ -57,9 +61,18 @@ def read(text: str, easel: Easel, catalogue: Iterable[Command], pictures: Sequen
             return Line(typed[name], options)
     if name and _draws(typed[name]) and (name == DRAWING or pictures or not rest):
         return Line(typed[name], _prompt(rest) | _sources(pictures))
+    if not name:
+        _check_spelling(text, typed)
     return Line(
         typed[DRAWING], _prompt(text.removeprefix("/") if text.startswith("/") and name else text) | _sources(pictures)
     )
+
+
+def _check_spelling(text: str, typed: Mapping[str, Command]) -> None:
+    """Raise BadRequest for a single word that is nearly a command: to draw it would cost money."""
+    near = difflib.get_close_matches(text.removeprefix("/").lower(), typed, n=1, cutoff=NEARLY)
+    if near:
+        raise BadRequest(f"Did you mean {near[0]}? To draw “{text[:40]}”, say: {DRAWING} {text[:40]}")
 
 
 def _name(text: str, typed: Mapping[str, Command]) -> tuple[str, str]:

@@ -80,6 +80,17 @@ def test_a_wrong_value_is_refused_at_its_option(home: House) -> None:
     assert refused.value.field == "page"
 
 
+@pytest.mark.parametrize("text", ["histroy", "cancle", "/histroy", "quueue", "lora lst"])
+def test_a_misspelt_command_is_not_drawn(home: House, text: str) -> None:
+    with pytest.raises(BadRequest, match="Did you mean"):
+        typed(home, text)
+
+
+@pytest.mark.parametrize("text", ["fox", "imagine histroy", "horses", "histroy of Rome"])
+def test_other_words_are(home: House, text: str) -> None:
+    assert typed(home, text).command.name == "imagine"
+
+
 def test_a_novel_is_refused(home: House) -> None:
     with pytest.raises(BadRequest):
         typed(home, "fox " * 5000)
