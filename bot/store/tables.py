@@ -48,6 +48,7 @@ jobs = sa.Table(
     sa.UniqueConstraint("platform", "delivery_key", "ordinal", name="uq_jobs_delivery"),
     sa.Index("ix_jobs_requester", "platform", "requester_id", "id"),
     sa.Index("ix_jobs_state", "state", "id"),
+    sa.Index("ix_jobs_place", "platform", "channel", "id"),
     sa.Index("ix_jobs_message_key", "message_key"),
 )
 

@@ -1,4 +1,4 @@
-"""Secrets of the platforms, encrypted"""
+"""Secrets of the platforms, encrypted; the jobs of one place"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,7 +14,9 @@ def upgrade() -> None:
         sa.Column("sealed", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_secrets")),
     )
+    op.create_index("ix_jobs_place", "jobs", ["platform", "channel", "id"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_index("ix_jobs_place", "jobs")
     op.drop_table("secrets")
