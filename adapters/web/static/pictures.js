@@ -1,0 +1,69 @@
+// Pictures in messages and in the gallery: covered where they have to be, and large when one is chosen.
+import { h, icon } from "./dom.js";
+
+const uncovered = new Set();
+let look = () => {};
+
+/** Says what opens a picture that was chosen: `open(pictures, index, key)`. */
+export function onLook(open) {
+  look = open;
+}
+
+export const isCovered = (picture) => picture.hidden && !uncovered.has(picture.url);
+
+export function uncover(picture) {
+  uncovered.add(picture.url);
+}
+
+/** The pictures of a card, as elements. */
+export function pictures(card, key) {
+  const many = card.pictures.length > 1;
+  return card.pictures.map((picture, place) => frame(picture, { number: many ? picture.index : 0, open: () => look(card.pictures, place, key) }));
+}
+
+/** One picture with its cover. `open` is called when it is chosen. */
+export function frame(picture, { number = 0, open, crop = false }) {
+  const image = h("img", {
+    src: picture.url, width: picture.width, height: picture.height, decoding: "async",
+    loading: crop ? "lazy" : "eager",
+    onload: () => box.classList.add("here"),
+    onerror: () => box.classList.add("gone"),
+  });
+  const button = h("button", { type: "button", class: "open", onclick: () => open() }, image);
+  const box = h("div", { class: "picture", data: { url: picture.url } }, button, h("p", { class: "gone-word" }, "This picture is not kept any more."));
+  shape(box, picture.width, picture.height);
+  if (!picture.width) image.addEventListener("load", () => shape(box, image.naturalWidth, image.naturalHeight));
+  if (number) box.append(h("span", { class: "number", "aria-hidden": "true" }, String(number)));
+  if (isCovered(picture)) cover(box, button, image, picture);
+  else image.alt = picture.alt;
+  return box;
+}
+
+/** The room a picture takes before it is there. */
+function shape(box, width, height) {
+  if (!width) return;
+  box.style.setProperty("--ratio", `${width} / ${height}`);
+  box.style.setProperty("--natural", `${width}px`);
+  box.style.setProperty("--wide", String(width / height));
+}
+
+/** Blurred, silent and out of the way of the keyboard until somebody asks for it. */
+function cover(box, button, image, picture) {
+  image.alt = "";
+  button.inert = true;
+  box.classList.add("covered");
+  const show = h("button", {
+    type: "button", class: "show",
+    onclick: () => {
+      uncover(picture);
+      box.classList.remove("covered");
+      image.alt = picture.alt;
+      button.inert = false;
+      veil.remove();
+      button.focus({ preventScroll: true });
+    },
+  }, icon("eye"), h("span", {}, "Show"));
+  const veil = h("div", { class: "veil" }, h("p", {}, "Covered picture"), show);
+  show.setAttribute("aria-label", `Show covered picture ${picture.index}`);
+  box.append(veil);
+}
