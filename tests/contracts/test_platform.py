@@ -1,4 +1,4 @@
-"""What every Platform and its Reply keep, so that the heart can rely on it: Discord against a local one, and the double.
+"""What every Platform and its Reply keep, so that the heart can rely on it: Discord and Slack against local ones, the page, and the double.
 
 Then what Discord's adapter does beyond it, way by way, when a message can no longer be reached.
 """
@@ -27,6 +27,8 @@ from adapters.discord.turn import DiscordTurn
 from bot.cards import Action, Card, Line, Shown, Tone
 from bot.errors import KeyRefused, Unreachable
 from bot.ports import DeliveryFailed, Platform, Reply
+from tests.contracts.slack_stage import slack_stage
+from tests.contracts.web_stage import web_stage
 from tests.doubles.platform import NotingPlatform
 from tests.doubles.reply import NotingReply
 from tests.doubles.vault import OpenVault
@@ -167,13 +169,20 @@ async def discord() -> AsyncIterator[DiscordStage]:
         yield made
 
 
-@pytest.fixture(params=["double", "discord"])
-async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
-    if request.param == "double":
-        yield DoubleStage()
-        return
-    async with discord_stage() as made:
-        yield made
+@pytest.fixture(params=["double", "discord", "slack", "web"])
+async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
+    match request.param:
+        case "double":
+            yield DoubleStage()
+        case "discord":
+            async with discord_stage() as discord:
+                yield discord
+        case "slack":
+            async with slack_stage() as slack:
+                yield slack
+        case _:
+            async with web_stage(tmp_path) as web:
+                yield web
 
 
 # ---- what all keep ----
