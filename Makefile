@@ -5,7 +5,7 @@ PY     := $(VENV)/bin/python
 UV     := $(VENV)/bin/uv
 STAMP  := $(VENV)/.synced
 
-.PHONY: setup run doctor invite test check bench lock clean
+.PHONY: setup run doctor invite manifest test check bench lock clean
 
 setup: $(STAMP)
 
@@ -20,7 +20,7 @@ $(STAMP): requirements.lock requirements-dev.lock
 run: setup
 	@$(PY) -m bot
 
-doctor invite: setup
+doctor invite manifest: setup
 	@$(PY) -m bot $@
 
 check: setup
