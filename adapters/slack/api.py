@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,6 +22,7 @@ from slack_sdk.http_retry.state import RetryState
 from slack_sdk.web.async_client import AsyncWebClient
 from yarl import URL
 
+from adapters.slack.pace import Held, held
 from adapters.slack.quiet import sdk_logger
 from bot import __version__, metrics
 
@@ -29,6 +31,8 @@ USUAL = 10.0
 """Seconds for one call, with the repetitions that it may have."""
 LONGEST_PAUSE = 6.0
 """Seconds that a rate limit may hold up a call that may be repeated; a longer one is handed back."""
+LONGEST_WAIT = 30.0
+"""Seconds that a call waits for its turn where others were held up before it; a longer wait is handed back."""
 
 GET = {"files.info", "users.info"}
 FORMS = {
@@ -108,6 +112,12 @@ class Down(Exception):
 
 
 class _RateLimits(AsyncRateLimitErrorRetryHandler):
+    """The SDK's own, for calls that wait their turn together; `holds` are the methods that Slack has held up."""
+
+    def __init__(self, holds: Holds, most: int) -> None:
+        super().__init__(most)
+        self._holds = holds
+
     async def _can_retry_async(
         self,
         *,
@@ -119,6 +129,44 @@ class _RateLimits(AsyncRateLimitErrorRetryHandler):
         limited = await super()._can_retry_async(state=state, request=request, response=response, error=error)
         return limited and (_retry_after(response.headers if response else {}) or 0.0) <= LONGEST_PAUSE
 
+    async def prepare_for_next_attempt_async(
+        self,
+        *,
+        state: RetryState,
+        request: HttpRequest,
+        response: HttpResponse | None = None,
+        error: Exception | None = None,
+    ) -> None:
+        state.next_attempt_requested = True
+        method, token = request.url.rpartition("/")[2].partition("?")[0], _token_of(request)
+        self._holds.pause(method, token, _retry_after(response.headers if response else {}) or 1.0)
+        await asyncio.sleep(self._holds.turn(method, token))
+        state.increment_current_attempt()
+
+
+class Holds:
+    """Which methods Slack has held up, by workspace: its tokens are not kept."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, int], Held] = {}
+
+    def wait(self, method: str, token: str) -> float:
+        """Seconds."""
+        found = self._held.get((method, hash(token)))
+        return found.wait(time.monotonic()) if found else 0.0
+
+    def turn(self, method: str, token: str) -> float:
+        """Take the next turn: the seconds until then."""
+        wait = self.wait(method, token)
+        if found := self._held.get((method, hash(token))):
+            found.enter(time.monotonic())
+        return wait
+
+    def pause(self, method: str, token: str, seconds: float) -> None:
+        """Slack said to wait. (A channel's limit on posts is the channel's own.)"""
+        if method != "chat.postMessage":
+            self._held.setdefault((method, hash(token)), held(method)).pause(time.monotonic(), seconds)
+
 
 class Api:
     """`base` ends in /api/. Open with `async with`; `session` is for what goes beyond the Web API."""
@@ -128,6 +176,7 @@ class Api:
         self._base = base
         self._own = URL(own).origin() if own else None
         self._open: aiohttp.ClientSession | None = None
+        self._holds = Holds()
         self._once: AsyncWebClient | None = None
         self._again: AsyncWebClient | None = None
 
@@ -151,7 +200,7 @@ class Api:
 
     def client(self, *, retrying: bool) -> AsyncWebClient:
         """A client of the SDK's, without a token. One that is `retrying` is for calls that may be made twice."""
-        handlers = [_RateLimits(2), AsyncServerErrorRetryHandler(), AsyncConnectionErrorRetryHandler()]
+        handlers = [_RateLimits(self._holds, 2), AsyncServerErrorRetryHandler(), AsyncConnectionErrorRetryHandler()]
         return AsyncWebClient(
             base_url=self._base,
             session=self.session,
@@ -171,6 +220,19 @@ class Api:
         client = self._again if repeatable else self._once
         assert client is not None
         said = {name: value for name, value in said.items() if value is not None}
+        if (wait := self._holds.wait(method, token)) > min(patience, LONGEST_WAIT):
+            raise Down("rate limit", wait)
+        await asyncio.sleep(self._holds.turn(method, token))
+        try:
+            return await self._answer(client, method, token, said, patience)
+        except Down as down:
+            if down.retry_after is not None and not down.sent:
+                self._holds.pause(method, token, down.retry_after)
+            raise
+
+    async def _answer(
+        self, client: AsyncWebClient, method: str, token: str, said: dict[str, Any], patience: float
+    ) -> dict[str, Any]:
         async with _sorted_out(patience, _COUNTED.get(method, "other")):
             answer = await client.api_call(
                 method,
@@ -260,6 +322,11 @@ def _check(response: aiohttp.ClientResponse) -> None:
         raise Down(f"HTTP {response.status}", sent=True)
     if response.status != 200:
         raise Refused(f"http_{response.status}")
+
+
+def _token_of(request: HttpRequest) -> str:
+    found = request.headers.get("Authorization", "")
+    return str(found[0] if isinstance(found, list) else found).removeprefix("Bearer ")
 
 
 def _retry_after(headers: Mapping[str, Any]) -> float | None:

@@ -14,6 +14,16 @@ POSTS = 1.0
 """Messages a second and channel (Slack: rate limits, chat.postMessage)."""
 POSTS_AT_ONCE = 3.0
 """Short bursts beyond that are tolerated."""
+HELD_FOR = 60.0
+"""Seconds; Slack's tiers count by the minute."""
+PER_MINUTE = {
+    "chat.delete": 50,
+    "chat.update": 50,
+    "conversations.open": 50,
+    "files.delete": 50,
+}
+"""Tier 3 of Slack's rate limits; what is not here has Tier 4."""
+TIER_4 = 100
 MOST_REMEMBERED = 2048
 
 
@@ -57,6 +67,33 @@ class Lane:
 
     def pause(self, now: float, seconds: float) -> None:
         self._next = max(self._next, now + seconds)
+
+
+@dataclass(slots=True)
+class Held:
+    """One method in one workspace. Once Slack has said to slow down, calls go one after another for a minute.
+
+    `interval`: seconds between two, by the method's tier. Without it every call that waits would come back at the same
+    moment, and be refused again.
+    """
+
+    interval: float
+    _next: float = field(default=0.0, init=False)
+    _until: float = field(default=0.0, init=False)
+
+    def wait(self, now: float) -> float:
+        """Seconds that a call asked for now has to wait."""
+        return max(0.0, self._next - now) if now < self._until else 0.0
+
+    def enter(self, now: float) -> None:
+        if now < self._until:
+            self._next = max(self._next, now) + self.interval
+
+    def pause(self, now: float, seconds: float) -> None:
+        """Slack said to wait. It says so to each of many calls that were on their way: the same pause, not a new one."""
+        if now >= self._until or now + seconds > self._next:
+            self._next = max(self._next, now + seconds)
+        self._until = max(self._until, now + seconds + HELD_FOR)
 
 
 Made = TypeVar("Made")
@@ -135,3 +172,7 @@ _TICKING = re.compile(r"[,·]?\s*(?:about )?\d+ (?:s|min)\b|#\d+")
 def state(card: Card) -> tuple[object, ...]:
     """What has to change before a message is edited: all but the seconds and places that change by themselves."""
     return (" ".join(_TICKING.sub(" ", card.title).split()), card.tone, card.lines, card.actions)
+
+
+def held(method: str) -> Held:
+    return Held(60.0 / PER_MINUTE.get(method, TIER_4))

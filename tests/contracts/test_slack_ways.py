@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 
 from adapters.slack import reply as slack_reply
 from adapters.slack import wires
+from adapters.slack.api import Holds
 from bot.cards import Action, Card, Line, Shown, Style, Tone
 from bot.errors import KeyRefused, Unreachable
 from bot.ports import DeliveryFailed
@@ -148,6 +150,11 @@ async def test_a_rate_limit_of_the_end_is_told_with_its_seconds(stage: SlackStag
     with pytest.raises(DeliveryFailed) as failed:
         await reply.close(END)
     assert failed.value.retry_after == 30
+    with pytest.raises(DeliveryFailed) as again:  # Slack isn't even asked before the time is over
+        await reply.close(END)
+    assert 25 < (again.value.retry_after or 0) <= 30
+    assert stage.server.requests["chat.update"] == 1
+    stage.platform._wires.api._holds = Holds()
     await reply.close(END)
     assert stage.seen() == ["Done"]
 
@@ -277,3 +284,16 @@ async def test_refused_tokens_and_a_slack_that_is_down() -> None:
         server.refusing = True
         with pytest.raises(Unreachable):
             await logged_in(server)
+
+
+async def test_an_answer_without_progress_is_still_one_message(stage: SlackStage) -> None:
+    """In a busy channel there is no message that grows; two ends of the same job from an old row must not be two."""
+    stage.platform._wires.lanes[stage.channel.id].pause(time.monotonic(), 60.0)
+    reply = await stage.open()
+    assert stage.seen() == []
+    assert stage.whispers() == ["Queued"]
+    stage.platform._wires.lanes[stage.channel.id]._next = 0.0
+    address = reply.address
+    await reply.close(END)
+    await stage.platform.reopen(address).close(Card("Cancelled"))
+    assert stage.seen() == ["Cancelled"]
