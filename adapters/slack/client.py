@@ -125,6 +125,7 @@ class Slack:
                 self._installing.flow.settings.redirect_uri
             )
         self._dispatch = Dispatch(catalogue, easel, self._wires)
+        self._wires.homes.show = self._dispatch.show_home
         if self._settings.mode == "http":
             await self._closed.wait()
             return
@@ -157,6 +158,7 @@ class Slack:
         self._closed.set()
         await _ended(self._turns, LAST_WORDS)
         await _ended(self._wires.edits, LAST_WORDS)
+        await self._wires.homes.close()
         await _ended(set(self._wires.completing.values()), LAST_WORDS)
         if self._sockets is not None:
             await self._sockets.close()
@@ -266,7 +268,7 @@ class Slack:
 
     async def _stand_back(self) -> None:
         until = time.monotonic() + STAND_BACK
-        while (pause := self._rush.wait(time.monotonic())) > 0 and time.monotonic() < until:
+        while (pause := self._rush.wait(time.monotonic())) > 0 and time.monotonic() < until:  # noqa: ASYNC110 - a clock decides
             await asyncio.sleep(pause)
 
     async def _restarting(self, asked: Asked, ack: Ack) -> None:

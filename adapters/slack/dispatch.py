@@ -199,8 +199,14 @@ class Dispatch:
 
     # ---- App Home ----
 
+    async def show_home(self, asked: Asked) -> None:
+        """Once more what this opened."""
+        with contextlib.suppress(Unknown):  # Easel was removed from there
+            await self._publish(asked, await self._wires.workspaces.of(asked.team, asked.enterprise))
+
     async def _publish(self, asked: Asked, workspace: Workspace) -> None:
         try:
+            self._wires.homes.opened(asked)
             view = await home.view(self._easel, asked.requester())
             await self._wires.api.call("views.publish", workspace.token, user_id=asked.user, view=view)
         except (Refused, Down) as error:

@@ -67,6 +67,8 @@ class SlackReply:
     # ---- progress ----
 
     async def show(self, card: Card) -> bool:
+        if not self._cared_for:  # the job is accepted
+            self._wires.homes.changed(self._address.team, self._address.requester)
         self._cared_for = True
         self._next = card
         if self._edit is None:
@@ -143,6 +145,7 @@ class SlackReply:
             finally:
                 self._wires.remember(nonce, self._address)
         self._shown = card
+        self._wires.homes.changed(self._address.team, self._address.requester)
         return str(self._address)
 
     async def _settle(self) -> None:

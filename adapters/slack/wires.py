@@ -14,6 +14,7 @@ import structlog
 from adapters.slack.address import Address
 from adapters.slack.api import Api, Down, Refused
 from adapters.slack.files import Room
+from adapters.slack.homes import Homes
 from adapters.slack.pace import MOST_REMEMBERED, Each, Lane, Window
 from adapters.slack.people import People
 from adapters.slack.render import message
@@ -41,6 +42,7 @@ class Wires:
     """Progress edits on the wire."""
     completing: dict[tuple[str, ...], asyncio.Task[None]] = field(default_factory=dict)
     """Uploads that are being completed, by their files: a delivery that was given up leaves them on the wire."""
+    homes: Homes = field(default_factory=Homes)
     wall: Callable[[], float] = time.time
     _latest: OrderedDict[str, Address] = field(default_factory=OrderedDict)
     progress: Each[Window] = field(init=False)

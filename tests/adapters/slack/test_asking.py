@@ -89,3 +89,52 @@ async def test_words_of_the_catalogue(it: Office) -> None:
     await it.answered(shown, "direct messages")
     await it.finished(it.server.direct(it.ana))
     assert message in it.server.by_bot(it.channel)
+
+
+async def test_a_busy_channel_gets_its_pictures_without_progress(it: Office) -> None:
+    it.server.limits.strict()
+    asked = [await it.imagine(f"fox {number}") for number in range(5)]
+    await it.server.until(lambda: len(it.server.by_bot(it.channel)) == 5, 30)
+    await it.closed()
+    assert all(message.pictures for message in it.server.by_bot(it.channel))
+    assert any("busy" in text for one in asked for text in one.private)
+
+
+async def test_a_failure_is_said_where_it_was_asked(it: Office) -> None:
+    it.server.fail("chat.postMessage", status=503)
+    asked = await it.imagine("a red fox")
+    assert "try again" in await asked.told()
+    assert it.house.backend.posts == 0
+
+
+async def test_a_fault_of_ours_says_nothing_of_the_prompt(
+    it: Office, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a secret fox")
+
+    monkeypatch.setattr(it.house.intake, "check", broken)
+    asked = await it.imagine("a secret fox")
+    assert "reference" in await asked.told()
+    assert "secret" not in capsys.readouterr().out
+
+
+async def test_nothing_that_is_said_is_logged(it: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    await it.drawn("a quiet fox")
+    await it.imagine("a quiet fox --sed 1")
+    await it.server.mention(it.ana, it.channel, "show me the quiet fox --sed 1")
+    written = capsys.readouterr().out
+    assert "quiet" not in written
+    assert it.server.team.token not in written
+
+
+async def test_a_word_that_lacks_something_opens_its_form(it: Office) -> None:
+    form = await (await it.imagine("show")).form()
+    assert "Id" in form.text
+
+
+async def test_a_mention_alone_is_a_cry_for_help(it: Office) -> None:
+    asked = await it.server.mention(it.ana, it.channel, "")
+    await it.server.until(lambda: any("What you can ask" in each.text for each in it.channel.messages.values()))
+    assert asked.failed is None
+    assert it.server.by_bot(it.channel) == []

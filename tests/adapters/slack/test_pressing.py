@@ -156,6 +156,13 @@ async def test_anybodys_picture_is_a_source(it: Office) -> None:
 # ---- App Home ----
 
 
+async def test_an_open_home_follows_what_its_person_does(it: Office) -> None:
+    await it.server.open_home(it.ana)
+    await it.server.until(lambda: it.ana.home)
+    await it.drawn("a red fox")
+    await it.server.until(lambda: it.ana.home and "a red fox" in it.ana.home.text)
+
+
 async def test_the_home_shows_and_cancels_what_runs(it: Office) -> None:
     await it.imagine("a slow fox")
     await it.server.until(lambda: it.server.by_bot(it.channel))
