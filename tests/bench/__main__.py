@@ -15,6 +15,7 @@ from itertools import pairwise
 
 import uvloop
 
+from tests.bench.slack import both, burst
 from tests.bench.world import Figures, percentile, world
 
 PLAIN = {"one_picture": True, "picture": "jpeg"}
@@ -173,6 +174,34 @@ async def waiting() -> list[Row]:
     return [bound("of a core", share, 10, "%"), Row("memory", f"{memory:.0f} MB", "")]
 
 
+async def slack() -> list[Row]:
+    """Without Slack's rate tiers, which would be what is measured."""
+    async with both(limits=False) as (here, server):
+        found = await burst(here, server, timeout=120)
+    return [
+        Row("acknowledged", f"{len(found.acknowledged)} of 200", "all", len(found.acknowledged) == 200),
+        Row("acknowledged p50", ms(percentile(found.acknowledged, 50)), ""),
+        bound("acknowledged p99", percentile(found.acknowledged, 99), 0.5, "s", 3),
+        Row("end at the API → posted p50", ms(percentile(found.posted, 50)), ""),
+        Row("end at the API → posted p99", ms(percentile(found.posted, 99)), ""),
+        Row("CPU per job", f"{found.cpu_per_job:.1f} ms", ""),
+        bound("memory idle, both platforms", found.idle, 140, "MB", 0),
+        Row("Slack requests per job", f"{found.requests:.1f}", ""),
+    ]
+
+
+async def slack_held() -> list[Row]:
+    async with both(limits=True) as (here, server):
+        found = await burst(here, server, timeout=400)
+    return [
+        Row("acknowledged", f"{len(found.acknowledged)} of 200", "all", len(found.acknowledged) == 200),
+        bound("acknowledged p99", percentile(found.acknowledged, 99), 0.5, "s", 3),
+        Row("first command → last picture", f"{found.last:.0f} s", ""),
+        Row("answers 429", f"{found.refused}", ""),
+        Row("Slack requests per job", f"{found.requests:.1f}", ""),
+    ]
+
+
 PARTS: dict[str, tuple[str, Callable[[], Awaitable[list[Row]]]]] = {
     "alone": ("alone, 3-s jobs ± 20 %", alone),
     "200": ("200 at once, 3-s jobs ± 20 %, nothing learnt", two_hundred),
@@ -182,6 +211,8 @@ PARTS: dict[str, tuple[str, Callable[[], Awaitable[list[Row]]]]] = {
     "url": ("100 × 3 MB by address", by_url),
     "base64": ("100 × 3 MB inline", inline),
     "20s": ("one 20-s job, nothing learnt", twenty_seconds),
+    "slack": ("Slack: 200 at once in 20 channels, Discord beside it", slack),
+    "slack-held": ("the same, Slack's rate tiers held", slack_held),
     "waiting": ("1,000 waiting jobs", waiting),
 }
 

@@ -154,7 +154,7 @@ async def world(
             DiscordServer(validate=False, **(discord or {"route_limits": False})) as server,
             Simulator(post_latency=0.05, balance=1e9, **simulator) as api,
         ):
-            bot = EaselProcess(server, api, Path(folder) / "data", **ENVIRONMENT, **environment)
+            bot = EaselProcess(server, api, Path(folder) / "data", slack=None, **(ENVIRONMENT | environment))
             started = server.clock()
             try:
                 await bot.start()
