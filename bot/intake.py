@@ -290,7 +290,8 @@ class Intake:
         if reply is None:
             return
         try:
-            await reply.close(cards.outcome(job, Cancelled(paid), model=self._life.backend.capabilities.model))
+            card = cards.outcome(job, Cancelled(paid), model=self._life.backend.capabilities.model)
+            await reply.close(card, lambda address: self._life.store.readdress(job.id, address))
         except DeliveryFailed as failure:
             log.warning("cancel not shown yet", job=job.id, reason=failure.reason)
 
