@@ -94,7 +94,7 @@ def test_a_problem_says_what_is_expected_and_what_the_setting_is_for(monkeypatch
     monkeypatch.setenv("EASEL_HTTP_PORT", "99999")
     (told,) = problems(Settings)
     assert "65535" in told
-    assert "Their port" in told
+    assert "The HTTP port" in told
 
 
 def test_a_secret_is_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
