@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -85,7 +86,7 @@ class Api:
         cursor = home.hub.cursor  # before the messages are read: what comes meanwhile is told again
         messages, older = await home.board.messages(person)
         easel = home.easel
-        return answer(
+        response = answer(
             {
                 "me": {"id": person.id, "name": person.name},
                 "simulated": easel.capabilities.simulated,
@@ -98,8 +99,11 @@ class Api:
                 "messages": messages,
                 "older": older,
                 "cursor": cursor,
+                "now": datetime.now(UTC).isoformat(),
             }
         )
+        response.enable_compression()
+        return response
 
     async def older(self, request: web.Request, person: Person) -> web.Response:
         home = self._home()

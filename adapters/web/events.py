@@ -26,9 +26,10 @@ MOST_WINDOWS = 1000
 MOST_EACH = 50
 """Of one person; beyond them the oldest closes, which most likely is gone without our having heard of it yet."""
 HEARTBEAT = 15.0
-"""Seconds without a word, after which a comment keeps proxies from closing the line."""
+"""Seconds without a word, after which a beat keeps proxies from closing the line, and tells the page that it is whole:
+a page sees no comments."""
 RETRY = b"retry: 1000\n\n"
-COMMENT = b": still here\n\n"
+BEAT = b"event: beat\ndata: 1\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Window:
                 try:
                     await asyncio.wait_for(self._something.wait(), HEARTBEAT)
                 except TimeoutError:
-                    yield COMMENT
+                    yield BEAT
                 continue
             yield self._waiting.popitem(last=False)[1]
 

@@ -15,6 +15,7 @@ from itertools import pairwise
 
 import uvloop
 
+from tests.bench import web
 from tests.bench.slack import both, burst
 from tests.bench.world import Figures, percentile, world
 
@@ -202,6 +203,18 @@ async def slack_held() -> list[Row]:
     ]
 
 
+async def playground() -> list[Row]:
+    found = await web.figures()
+    return [
+        bound("start → page usable", found.usable, 3, "s", 2),
+        bound("page weight before pictures", found.weight, 150, "KB", 0),
+        bound("acknowledged p99", percentile(found.acknowledged, 99) * 1000, 50, "ms", 0),
+        bound(f"acknowledged p99, {web.WINDOWS} windows open", percentile(found.crowded, 99) * 1000, 50, "ms", 0),
+        Row("memory idle", f"{found.idle:.0f} MB", ""),
+        Row(f"memory with {web.WINDOWS} windows", f"{found.with_windows:.0f} MB", ""),
+    ]
+
+
 PARTS: dict[str, tuple[str, Callable[[], Awaitable[list[Row]]]]] = {
     "alone": ("alone, 3-s jobs ± 20 %", alone),
     "200": ("200 at once, 3-s jobs ± 20 %, nothing learnt", two_hundred),
@@ -213,6 +226,7 @@ PARTS: dict[str, tuple[str, Callable[[], Awaitable[list[Row]]]]] = {
     "20s": ("one 20-s job, nothing learnt", twenty_seconds),
     "slack": ("Slack: 200 at once in 20 channels, Discord beside it", slack),
     "slack-held": ("the same, Slack's rate tiers held", slack_held),
+    "playground": ("the playground", playground),
     "waiting": ("1,000 waiting jobs", waiting),
 }
 

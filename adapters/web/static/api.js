@@ -84,6 +84,8 @@ export async function once(path, body, id = requestId()) {
   }
 }
 
+const SILENCE = 40_000; // milliseconds without the server's beat, after which the connection is dead
+const REST = 10_000; // milliseconds out of sight
 const FIRST_WAIT = 800;
 const LONGEST_WAIT = 10_000;
 
@@ -99,13 +101,18 @@ export class Events {
     this.last = "";
     this.wait = FIRST_WAIT;
     this.source = null;
-    addEventListener("online", () => this.retryNow());
-    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.retryNow());
+    this.heard = 0; // when the last beat came
+    this.on.beat ??= () => {};
+    // A connection over a network that went away may look alive for long.
+    addEventListener("online", () => this.open());
+    document.addEventListener("visibilitychange", () => this.seen());
+    setInterval(() => this.check(), SILENCE / 4);
   }
 
   open() {
     clearTimeout(this.timer);
     this.source?.close();
+    this.heard = 0;
     this.source = new EventSource(this.last ? `/api/events?last=${encodeURIComponent(this.last)}` : "/api/events");
     this.source.onopen = () => {
       this.wait = FIRST_WAIT;
@@ -115,6 +122,7 @@ export class Events {
     this.source.onerror = () => this.again();
     for (const [name, told] of Object.entries(this.on)) {
       this.source.addEventListener(name, (event) => {
+        if (name === "beat") this.heard = Date.now();
         if (event.lastEventId) this.last = event.lastEventId;
         told(event.data ? JSON.parse(event.data) : null);
       });
@@ -130,8 +138,24 @@ export class Events {
     this.wait = Math.min(LONGEST_WAIT, this.wait * 1.6);
   }
 
-  retryNow() {
-    if (!this.source) this.open();
+  /** A window that nobody looks at gives its connection back after a while: a browser has six for all of them. */
+  seen() {
+    clearTimeout(this.resting);
+    if (document.visibilityState === "visible") this.check();
+    else this.resting = setTimeout(() => this.rest(), REST);
+  }
+
+  rest() {
+    clearTimeout(this.timer);
+    this.source?.close();
+    this.source = null;
+  }
+
+  /** Opens it again where it broke or rests, or where the beat has stopped. */
+  check() {
+    if (document.visibilityState !== "visible") return;
+    const silent = this.heard && Date.now() - this.heard > SILENCE;
+    if (silent) this.lost();
+    if (silent || !this.source) this.open();
   }
 }
-

@@ -36,16 +36,19 @@ export class Attachments {
 
   /** Hands a file in. Says itself what went wrong. */
   add(file) {
-    return this.handIn(async () => {
-      if (!KINDS.test(file.type)) throw new Trouble("That is no picture that I can read: PNG, JPEG and WebP work.");
-      this.pending = URL.createObjectURL(file);
-      this.image = { id: "", name: file.name || "picture", url: this.pending };
-      this.mask = null;
-      this.render();
-      this.image = await this.upload(file, file.name || "picture");
-      this.file = this.parameters && (await carriesParameters(file)) ? file : null;
-      announce(`Added ${this.image.name}, ${this.image.width} by ${this.image.height}`);
-    }, () => (this.image = null));
+    return this.handIn(
+      async () => {
+        if (!KINDS.test(file.type)) throw new Trouble("That is no picture that I can read: PNG, JPEG and WebP work.");
+        this.pending = URL.createObjectURL(file);
+        this.image = { id: "", name: file.name || "picture", url: this.pending };
+        this.mask = null;
+        this.render();
+        this.image = await this.upload(file, file.name || "picture");
+        this.file = this.parameters && (await carriesParameters(file)) ? file : null;
+        announce(`Added ${this.image.name}, ${this.image.width} by ${this.image.height}`);
+      },
+      () => (this.image = null),
+    );
   }
 
   async upload(blob, name) {
@@ -55,16 +58,18 @@ export class Attachments {
 
   handIn(work, undo) {
     this.trouble("");
-    this.under = work().catch((error) => {
-      undo();
-      if (!(error instanceof Trouble)) throw error;
-      this.trouble(error.message);
-    }).finally(() => {
-      if (this.pending) URL.revokeObjectURL(this.pending);
-      this.pending = "";
-      this.keep();
-      this.render();
-    });
+    this.under = work()
+      .catch((error) => {
+        undo();
+        if (!(error instanceof Trouble)) throw error;
+        this.trouble(error.message);
+      })
+      .finally(() => {
+        if (this.pending) URL.revokeObjectURL(this.pending);
+        this.pending = "";
+        this.keep();
+        this.render();
+      });
     return this.under;
   }
 
@@ -72,10 +77,13 @@ export class Attachments {
   async editMask() {
     const blob = await this.paint(this.image, this.mask);
     if (!blob) return;
-    await this.handIn(async () => {
-      this.mask = await this.upload(blob, "mask.png");
-      announce("The mask is added");
-    }, () => (this.mask = null));
+    await this.handIn(
+      async () => {
+        this.mask = await this.upload(blob, "mask.png");
+        announce("The mask is added");
+      },
+      () => (this.mask = null),
+    );
   }
 
   /** `{image, mask}` as they are sent, once they are handed in. */
@@ -112,23 +120,50 @@ export class Attachments {
     const { image } = this;
     const ready = Boolean(image.id);
     const size = image.width ? `${image.width}×${image.height}` : "handing it in…";
-    return h("div", { class: ready ? "chip" : "chip pending", role: "group", "aria-label": `Picture to start from: ${image.name}` },
+    return h(
+      "div",
+      { class: ready ? "chip" : "chip pending", role: "group", "aria-label": `Picture to start from: ${image.name}` },
       h("img", { src: image.url, alt: "", onerror: () => ready && this.gone() }),
-      h("span", { class: "chip-words" }, h("span", { class: "chip-name" }, image.name), h("span", { class: "small" }, size)),
+      h(
+        "span",
+        { class: "chip-words" },
+        h("span", { class: "chip-name" }, image.name),
+        h("span", { class: "small" }, size),
+      ),
       ready ? this.tool("brush", this.mask ? "Change the mask" : "Paint a mask", () => this.editMask()) : null,
       this.file ? this.tool("copy", "Take its command", () => this.parameters(this.file)) : null,
-      this.tool("close", `Remove ${image.name}`, () => this.clear(), true));
+      this.tool("close", `Remove ${image.name}`, () => this.clear(), true),
+    );
   }
 
   maskChip() {
-    return h("div", { class: "chip", role: "group", "aria-label": "Mask" },
+    return h(
+      "div",
+      { class: "chip", role: "group", "aria-label": "Mask" },
       h("img", { src: this.mask.url, alt: "" }),
-      h("span", { class: "chip-words" }, h("span", { class: "chip-name" }, "Mask"), h("span", { class: "small" }, "white is redrawn")),
-      this.tool("close", "Remove the mask", () => this.dropMask(), true));
+      h(
+        "span",
+        { class: "chip-words" },
+        h("span", { class: "chip-name" }, "Mask"),
+        h("span", { class: "small" }, "white is redrawn"),
+      ),
+      this.tool("close", "Remove the mask", () => this.dropMask(), true),
+    );
   }
 
   tool(name, label, run, silent = false) {
-    return h("button", { type: "button", class: "quiet", onclick: run, "aria-label": silent ? label : null, title: silent ? label : null }, icon(name), silent ? null : h("span", {}, label));
+    return h(
+      "button",
+      {
+        type: "button",
+        class: "quiet",
+        onclick: run,
+        "aria-label": silent ? label : null,
+        title: silent ? label : null,
+      },
+      icon(name),
+      silent ? null : h("span", {}, label),
+    );
   }
 
   /** Easel keeps what was handed in for an hour. */
@@ -153,7 +188,9 @@ async function carriesParameters(file) {
 }
 
 function text(data, from, count) {
-  const letters = Array.from({ length: Math.min(count, data.byteLength - from) }, (_, place) => data.getUint8(from + place));
+  const letters = Array.from({ length: Math.min(count, data.byteLength - from) }, (_, place) =>
+    data.getUint8(from + place),
+  );
   return String.fromCharCode(...letters);
 }
 
@@ -168,7 +205,10 @@ export function droppable(target, veil, take) {
   const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
   const show = (shown) => (veil.hidden = !shown);
   target.addEventListener("dragenter", (event) => hasFiles(event) && (event.preventDefault(), depth++, show(true)));
-  target.addEventListener("dragleave", (event) => hasFiles(event) && (depth = Math.max(0, depth - 1), depth || show(false)));
+  target.addEventListener(
+    "dragleave",
+    (event) => hasFiles(event) && ((depth = Math.max(0, depth - 1)), depth || show(false)),
+  );
   target.addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
   target.addEventListener("drop", (event) => {
     if (!hasFiles(event)) return;

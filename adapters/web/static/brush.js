@@ -10,8 +10,12 @@ export class Strokes {
     this.base = null; // a mask that was painted before
   }
 
+  /** Whether nothing is painted, as far as the steps tell. */
   get blank() {
-    return !this.base && this.done.every((step) => step.kind === "clear" || (step.kind === "stroke" && step.erase));
+    const cleared = this.done.findLastIndex((step) => step.kind === "clear");
+    return (
+      (cleared >= 0 || !this.base) && this.done.slice(cleared + 1).every((step) => step.kind === "stroke" && step.erase)
+    );
   }
 
   begin(erase, size, x, y) {

@@ -44,8 +44,16 @@ export class CardView {
     const rest = actions.filter((action) => action.verb !== "vary");
     this.actions.replaceChildren(
       ...rest.map((action) => this.button(action)),
-      ...(several.length ? [h("span", { class: "vary", role: "group", "aria-label": "Vary a picture" },
-        h("span", { class: "vary-word", "aria-hidden": "true" }, "Vary"), ...several.map((action) => this.button(action)))] : []),
+      ...(several.length
+        ? [
+            h(
+              "span",
+              { class: "vary", role: "group", "aria-label": "Vary a picture" },
+              h("span", { class: "vary-word", "aria-hidden": "true" }, "Vary"),
+              ...several.map((action) => this.button(action)),
+            ),
+          ]
+        : []),
     );
     // The pressed button is gone: stay at the message rather than fall to the top of the page.
     if (within) this.element.closest("[tabindex]")?.focus({ preventScroll: true });
@@ -55,13 +63,18 @@ export class CardView {
     const vary = action.verb === "vary";
     const name = SAME_AS[action.verb] ?? action.verb;
     const drawn = ICONS.has(name) || name === "close" ? icon(name) : h("span", { "aria-hidden": "true" }, action.emoji);
-    const button = h("button", {
-      type: "button",
-      class: action.danger ? "action danger" : "action",
-      "aria-label": vary ? `Vary picture ${action.argument}` : null,
-      data: { verb: action.verb },
-      onclick: () => this.press(action, button),
-    }, vary ? null : drawn, h("span", {}, action.label));
+    const button = h(
+      "button",
+      {
+        type: "button",
+        class: action.danger ? "action danger" : "action",
+        "aria-label": vary ? `Vary picture ${action.argument}` : null,
+        data: { verb: action.verb },
+        onclick: () => this.press(action, button),
+      },
+      vary ? null : drawn,
+      h("span", {}, action.label),
+    );
     return button;
   }
 }
@@ -88,32 +101,51 @@ function quote(text) {
   const block = h("blockquote", {}, text);
   if (text.length <= LONG && text.split("\n").length <= 5) return block;
   block.classList.add("folded");
-  const more = h("button", {
-    type: "button", class: "plain", "aria-expanded": "false",
-    onclick: () => {
-      const folded = block.classList.toggle("folded");
-      more.setAttribute("aria-expanded", String(!folded));
-      more.textContent = folded ? "Show all of it" : "Show less";
+  const more = h(
+    "button",
+    {
+      type: "button",
+      class: "plain",
+      "aria-expanded": "false",
+      onclick: () => {
+        const folded = block.classList.toggle("folded");
+        more.setAttribute("aria-expanded", String(!folded));
+        more.textContent = folded ? "Show all of it" : "Show less";
+      },
     },
-  }, "Show all of it");
+    "Show all of it",
+  );
   return h("div", { class: "long" }, block, more);
 }
 
 function code(text) {
-  return h("div", { class: "code" }, h("pre", { tabindex: "0", "aria-label": "To be copied" }, h("code", {}, text)), copyButton(text, "Copy"));
+  return h(
+    "div",
+    { class: "code" },
+    h("pre", { tabindex: "0", "aria-label": "To be copied" }, h("code", {}, text)),
+    copyButton(text, "Copy"),
+  );
 }
 
 /** A button that copies a text and says so for a moment. */
 export function copyButton(text, label, { title = "" } = {}) {
   const word = h("span", {}, label);
-  const button = h("button", {
-    type: "button", class: "quiet copy", title: title || null,
-    onclick: async () => {
-      await copy(text);
-      word.textContent = "Copied";
-      announce("Copied");
-      setTimeout(() => (word.textContent = label), 1600);
+  const button = h(
+    "button",
+    {
+      type: "button",
+      class: "quiet copy",
+      title: title || null,
+      onclick: async () => {
+        await copy(text);
+        word.textContent = "Copied";
+        announce("Copied");
+        setTimeout(() => (word.textContent = label), 1600);
+      },
     },
-  }, icon("copy"), word, title ? srOnly(`, ${title}`) : null);
+    icon("copy"),
+    word,
+    title ? srOnly(`, ${title}`) : null,
+  );
   return button;
 }

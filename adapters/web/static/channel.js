@@ -22,7 +22,10 @@ export class Channel {
     at("older").addEventListener("click", () => this.loadOlder());
     new ResizeObserver(() => this.following && this.toEnd()).observe(this.list);
     new ResizeObserver(() => this.following && this.toEnd()).observe(this.scroll);
-    new IntersectionObserver(([entry]) => entry.isIntersecting && this.scrollable && this.loadOlder(), { root: this.scroll, rootMargin: "200px" }).observe(at("older"));
+    new IntersectionObserver(([entry]) => entry.isIntersecting && this.scrollable && this.loadOlder(), {
+      root: this.scroll,
+      rootMargin: "200px",
+    }).observe(at("older"));
     setInterval(() => this.tick(), 500);
     addEventListener("pagehide", () => this.keepPlace());
   }
@@ -55,7 +58,9 @@ export class Channel {
   insert(message) {
     const view = new MessageView(message, this.handlers);
     this.views.set(message.key, view);
-    const later = [...this.list.children].find((element) => element.dataset.at && byTime({ at: element.dataset.at, key: element.dataset.key }, message) > 0);
+    const later = [...this.list.children].find(
+      (element) => element.dataset.at && byTime({ at: element.dataset.at, key: element.dataset.key }, message) > 0,
+    );
     view.element.dataset.at = message.at;
     this.list.insertBefore(view.element, later ?? null);
     if (this.following) this.toEnd();
@@ -93,13 +98,19 @@ export class Channel {
     this.list.append(note.element);
     this.empty();
     this.toEnd();
-    announce(`Only you see this: ${card.title}. ${card.lines.slice(0, 3).map((line) => line.text).join(" ")}`.slice(0, 400));
+    announce(
+      `Only you see this: ${card.title}. ${card.lines
+        .slice(0, 3)
+        .map((line) => line.text)
+        .join(" ")}`.slice(0, 400),
+    );
   }
 
   /** What is worth saying aloud: how my own get on, and that others' are done. */
   tell(before, message) {
     const { card, mine, who } = message;
-    const phase = ({ open, since, card: shown }) => (open ? (since ? "running" : shown.title.replace(/[\d.]+/g, "")) : "ended");
+    const phase = ({ open, since, card: shown }) =>
+      open ? (since ? "running" : shown.title.replace(/[\d.]+/g, "")) : "ended";
     if (before && phase(before) === phase(message)) return;
     const name = mine ? "" : `${who.name}: `;
     if (message.open && !mine) return;
@@ -117,8 +128,16 @@ export class Channel {
 
   /** Ids of the newest messages, to complete with. */
   recent() {
-    return [...this.views.values()].map((view) => view.message).filter((message) => message.short).sort(byTime).reverse().slice(0, 12)
-      .map((message) => ({ label: message.short, detail: message.card.lines.find((line) => line.style === "quote")?.text ?? message.card.title }));
+    return [...this.views.values()]
+      .map((view) => view.message)
+      .filter((message) => message.short)
+      .sort(byTime)
+      .reverse()
+      .slice(0, 12)
+      .map((message) => ({
+        label: message.short,
+        detail: message.card.lines.find((line) => line.style === "quote")?.text ?? message.card.title,
+      }));
   }
 
   // ---- where one reads ----
@@ -134,7 +153,8 @@ export class Channel {
   scrolled() {
     this.following = this.atEnd;
     if (this.following) at("newest").hidden = true;
-    else if (this.scroll.scrollHeight - this.scroll.scrollTop - this.scroll.clientHeight > this.scroll.clientHeight) at("newest").hidden = false;
+    else if (this.scroll.scrollHeight - this.scroll.scrollTop - this.scroll.clientHeight > this.scroll.clientHeight)
+      at("newest").hidden = false;
   }
 
   toEnd() {
@@ -146,7 +166,10 @@ export class Channel {
   keepPlace() {
     const top = this.scroll.getBoundingClientRect().top;
     const view = [...this.list.children].find((element) => element.getBoundingClientRect().bottom > top);
-    const place = this.following || !view?.dataset.key ? null : { key: view.dataset.key, offset: view.getBoundingClientRect().top - top };
+    const place =
+      this.following || !view?.dataset.key
+        ? null
+        : { key: view.dataset.key, offset: view.getBoundingClientRect().top - top };
     remember("place", place, { session: true });
   }
 
@@ -155,7 +178,8 @@ export class Channel {
     const view = place && this.views.get(place.key);
     if (!view) return this.toEnd();
     this.following = false;
-    this.scroll.scrollTop += view.element.getBoundingClientRect().top - this.scroll.getBoundingClientRect().top - place.offset;
+    this.scroll.scrollTop +=
+      view.element.getBoundingClientRect().top - this.scroll.getBoundingClientRect().top - place.offset;
     return this.scrolled();
   }
 
@@ -180,12 +204,22 @@ export class Channel {
 
 /** The examples of the catalogue, to begin with. */
 export function welcome(choose) {
-  const examples = state.commands.filter((command) => command.example && !command.options.some((option) => option.required && option.kind === "picture"));
+  const examples = state.commands.filter(
+    (command) => command.example && !command.options.some((option) => option.required && option.kind === "picture"),
+  );
   const tries = [
-    ...examples.filter((command) => command.options.some((option) => option.name === "prompt")).map((command) => `/${command.name} ${command.example}`),
+    ...examples
+      .filter((command) => command.options.some((option) => option.name === "prompt"))
+      .map((command) => `/${command.name} ${command.example}`),
     "a lighthouse in fog, oil on canvas --ar 3:4",
     "/lora list",
     "/help",
   ].filter((text) => !text.startsWith("/") || state.commands.some((command) => text.startsWith(`/${command.name}`)));
-  document.querySelector(".tries").replaceChildren(...tries.map((text) => h("li", {}, h("button", { type: "button", onclick: () => choose(text) }, h("code", {}, text)))));
+  document
+    .querySelector(".tries")
+    .replaceChildren(
+      ...tries.map((text) =>
+        h("li", {}, h("button", { type: "button", onclick: () => choose(text) }, h("code", {}, text))),
+      ),
+    );
 }

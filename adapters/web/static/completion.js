@@ -24,7 +24,7 @@ export function reading(text, caret, recent = []) {
 }
 
 /** The command that a line begins with, after its slash. */
-export function commandOf(text) {
+function commandOf(text) {
   if (!text.startsWith("/")) return null;
   const words = text.slice(1).toLowerCase().split(/\s+/);
   return state.commands.find((it) => it.name === words.slice(0, it.name.split(" ").length).join(" ")) ?? null;
@@ -33,7 +33,8 @@ export function commandOf(text) {
 function flagAt(before, command) {
   const value = before.match(VALUE);
   const flag = value && state.flags.find((it) => it.names.includes(value[1].toLowerCase()));
-  if (flag && takesValue(flag)) return { kind: "value", command, flag, typed: value[3], from: before.length - value[3].length };
+  if (flag && takesValue(flag))
+    return { kind: "value", command, flag, typed: value[3], from: before.length - value[3].length };
   const begun = before.match(FLAG);
   if (begun) return { kind: "flag", command, typed: begun[2].toLowerCase(), from: before.length - begun[1].length };
   return { kind: "text", command };
@@ -44,7 +45,9 @@ const takesValue = (flag) => flag.example.includes(" ");
 function optionAt(before, command, recent) {
   const rest = before.slice(command.name.length + 1).replace(/^\s+/, "");
   const named = rest.match(/(?:^|\s)([a-z0-9_]+):\s*(\S*)$/i);
-  const option = named ? command.options.find((it) => it.name === named[1].toLowerCase()) : command.options.find((it) => it.kind === "text");
+  const option = named
+    ? command.options.find((it) => it.name === named[1].toLowerCase())
+    : command.options.find((it) => it.kind === "text");
   const typed = named && option ? named[2] : rest;
   if (!option || (option.word && /\s/.test(typed))) return { kind: "text", command };
   return { kind: "option", command, option, typed, from: before.length - typed.length, recent };
@@ -67,27 +70,37 @@ export async function offered(context) {
 }
 
 function commands(typed) {
-  const items = state.commands.filter((it) => it.name.startsWith(typed)).map((it) => ({
-    label: `/${it.name}`,
-    detail: it.description,
-    note: it.options.filter((option) => option.required).map((option) => option.name).join(" "),
-    insert: it.options.length ? `/${it.name} ` : `/${it.name}`,
-    complete: it.name === typed && state.commands.filter((other) => other.name.startsWith(typed)).length === 1,
-  }));
+  const items = state.commands
+    .filter((it) => it.name.startsWith(typed))
+    .map((it) => ({
+      label: `/${it.name}`,
+      detail: it.description,
+      note: it.options
+        .filter((option) => option.required)
+        .map((option) => option.name)
+        .join(" "),
+      insert: it.options.length ? `/${it.name} ` : `/${it.name}`,
+      complete: it.name === typed && state.commands.filter((other) => other.name.startsWith(typed)).length === 1,
+    }));
   return { items, first: true, hint: "" };
 }
 
 function flags(typed) {
-  const items = state.flags.filter((flag) => flag.names.some((name) => name.startsWith(typed))).map((flag) => {
+  const items = [];
+  for (const flag of state.flags) {
+    const name = flag.names.find((it) => it.startsWith(typed));
+    if (!name) continue;
     const option = optionOf(flag);
-    const span = range(option);
-    return {
-      label: `--${flag.names.find((name) => name.startsWith(typed))}`,
+    const value = takesValue(flag);
+    const note = range(option) || (value ? flag.example.split(" ").slice(1).join(" ") : "");
+    items.push({
+      label: `--${name}`,
       detail: option?.description ?? "",
-      note: span || (takesValue(flag) ? flag.example.split(" ").slice(1).join(" ") : ""),
-      insert: `--${flag.names.find((name) => name.startsWith(typed))} `,
-    };
-  });
+      note,
+      insert: `--${name} `,
+      complete: !value && name === typed,
+    });
+  }
   return { items, first: Boolean(typed), hint: "" };
 }
 
@@ -96,11 +109,17 @@ async function values({ command, flag, typed }) {
   const hint = valueHint(flag, option);
   if (option?.suggests) {
     const found = await get("/api/suggest", { command: command.name, option: option.name, text: typed });
-    return { items: found.map((it) => ({ ...offer(it), insert: `${it.value} `, complete: it.value === typed })), first: false, hint };
+    return {
+      items: found.map((it) => ({ ...offer(it), insert: `${it.value} `, complete: it.value === typed })),
+      first: false,
+      hint,
+    };
   }
   const ratio = /\d:\d/.test(flag.example);
   const choices = ratio ? RATIOS.map((value) => ({ value, label: "" })) : (option?.choices ?? []);
-  const items = choices.filter((it) => it.value.startsWith(typed)).map((it) => ({ label: it.value, detail: it.label, insert: `${it.value} `, complete: it.value === typed }));
+  const items = choices
+    .filter((it) => it.value.startsWith(typed))
+    .map((it) => ({ label: it.value, detail: it.label, insert: `${it.value} `, complete: it.value === typed }));
   return { items, first: false, hint };
 }
 
@@ -111,23 +130,39 @@ function valueHint(flag, option) {
     `--${flag.names[0]}`,
     option?.description ?? "",
     span ? `${span}${usually === undefined ? "" : `, usually ${usually}`}` : `e.g. ${flag.example}`,
-  ].filter(Boolean).join(" · ");
+  ]
+    .filter(Boolean)
+    .join(" · ");
 }
 
 async function options({ command, option, typed, recent }) {
   const hint = `/${command.name} · ${option.name}: ${option.description}${option.required ? "" : " (may be left out)"}`;
   if (option.suggests) {
     const found = await get("/api/suggest", { command: command.name, option: option.name, text: typed });
-    return { items: found.map((it) => ({ ...offer(it), insert: option.word ? it.value.split(":")[0] : it.value })), first: false, hint };
+    return {
+      items: found.map((it) => ({ ...offer(it), insert: option.word ? it.value.split(":")[0] : it.value })),
+      first: false,
+      hint,
+    };
   }
-  const choices = option.choices?.length ? option.choices.map((it) => ({ label: it.value, detail: it.label })) : option.word ? recent : [];
-  const items = choices.filter((it) => it.label.startsWith(typed.toLowerCase())).map((it) => ({ ...it, insert: it.label, complete: it.label === typed }));
+  const choices = option.choices?.length
+    ? option.choices.map((it) => ({ label: it.value, detail: it.label }))
+    : option.word
+      ? recent
+      : [];
+  const items = choices
+    .filter((it) => it.label.startsWith(typed.toLowerCase()))
+    .map((it) => ({ ...it, insert: it.label, complete: it.label === typed }));
   return { items, first: false, hint };
 }
 
 function hintOf(command) {
   if (!command) return "";
   const needs = command.options.find((it) => it.required && it.kind === "picture");
-  const more = needs ? `needs a picture: add one with +` : command.options.some((it) => it.name === "prompt") ? "type -- for size, seed, LoRAs and more" : "";
+  const more = needs
+    ? `needs a picture: add one with +`
+    : command.options.some((it) => it.name === "prompt")
+      ? "type -- for size, seed, LoRAs and more"
+      : "";
   return [`/${command.name}`, command.description, more].filter(Boolean).join(" · ");
 }

@@ -101,7 +101,8 @@ export class Composer {
       event.preventDefault();
       this.send();
     } else if (event.key === "Escape") this.say("");
-    else if ((event.key === "ArrowUp" || event.key === "ArrowDown") && (!this.field.value || this.place >= 0)) this.again(event);
+    else if ((event.key === "ArrowUp" || event.key === "ArrowDown") && (!this.field.value || this.place >= 0))
+      this.again(event);
   }
 
   /** Goes through the lines sent before, as a terminal does. */
@@ -158,14 +159,21 @@ export class Composer {
 
   refused(error, text) {
     this.say(error.offline ? `${error.message} Your text is still here: press Enter to send it again.` : error.message);
-    const named = error.field && [...text.matchAll(/(?:--|[–—])([a-z]+)(?:[ =]\S+)?/gi)].find((match) => this.isAbout(match[1].toLowerCase(), error.field));
+    const named =
+      error.field &&
+      [...text.matchAll(/(?:--|[–—])([a-z]+)(?:[ =]\S+)?/gi)].find((match) =>
+        this.isAbout(match[1].toLowerCase(), error.field),
+      );
     const start = named ? this.field.value.indexOf(named[0]) : -1;
     this.field.focus();
     if (start >= 0) this.field.setSelectionRange(start, start + named[0].length);
   }
 
   isAbout(name, field) {
-    return name === field || state.flags.some((flag) => flag.names.includes(name) && (flag.option === field || flag.names.includes(field)));
+    return (
+      name === field ||
+      state.flags.some((flag) => flag.names.includes(name) && (flag.option === field || flag.names.includes(field)))
+    );
   }
 
   /** Says what is wrong, at the field; an empty text takes it back. */
@@ -178,5 +186,4 @@ export class Composer {
       this.hint("");
     } else this.field.removeAttribute("aria-invalid");
   }
-
 }

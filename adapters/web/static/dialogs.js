@@ -10,10 +10,21 @@ import { offer, state } from "./state.js";
 export function dialog(title, body, { kind = "", closed = () => {} } = {}) {
   const back = document.activeElement;
   const id = newId("title");
-  const window = h("dialog", { class: `window ${kind}`, "aria-labelledby": id },
-    h("header", { class: "window-top" }, h("h2", { id }, title),
-      h("button", { type: "button", class: "tool", "aria-label": "Close", onclick: () => window.close() }, icon("close"))),
-    h("div", { class: "window-body" }, body));
+  const window = h(
+    "dialog",
+    { class: `window ${kind}`, "aria-labelledby": id },
+    h(
+      "header",
+      { class: "window-top" },
+      h("h2", { id }, title),
+      h(
+        "button",
+        { type: "button", class: "tool", "aria-label": "Close", onclick: () => window.close() },
+        icon("close"),
+      ),
+    ),
+    h("div", { class: "window-body" }, body),
+  );
   window.addEventListener("close", () => {
     window.remove();
     if (back?.isConnected) back.focus({ preventScroll: true });
@@ -32,7 +43,14 @@ export function labelled(label, input, { hint = "", name = "" } = {}) {
   const hintElement = h("p", { class: "small", id: `${id}-hint` }, hint);
   const wrong = h("p", { class: "trouble", id: `${id}-wrong`, hidden: true });
   input.setAttribute("aria-describedby", `${id}-hint ${id}-wrong`);
-  return h("div", { class: "field", data: { field: name } }, h("label", { for: id }, label), h("div", { class: "with-offers" }, input), hint ? hintElement : null, wrong);
+  return h(
+    "div",
+    { class: "field", data: { field: name } },
+    h("label", { for: id }, label),
+    h("div", { class: "with-offers" }, input),
+    hint ? hintElement : null,
+    wrong,
+  );
 }
 
 /** Says what is wrong at its field where that is known, else at the end of the form; focus goes there. */
@@ -88,17 +106,32 @@ export function asks(given) {
   const fields = given.fields.map((field) => {
     const input = field.long
       ? h("textarea", { rows: 4, value: field.value, maxlength: field.most, required: field.required })
-      : h("input", { type: "text", value: field.value, maxlength: field.most, required: field.required, autocomplete: "off" });
+      : h("input", {
+          type: "text",
+          value: field.value,
+          maxlength: field.most,
+          required: field.required,
+          autocomplete: "off",
+        });
     inputs.set(field.name, input);
     const element = labelled(field.label, input, { hint: field.hint, name: field.name });
     if (field.name === "loras") lorasIn(input);
     return element;
   });
-  const form = h("form", { class: "form" }, fields, h("p", { class: "trouble form-trouble", hidden: true }),
-    h("div", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, "Draw")));
+  const form = h(
+    "form",
+    { class: "form" },
+    fields,
+    h("p", { class: "trouble form-trouble", hidden: true }),
+    h("div", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, "Draw")),
+  );
   const window = dialog(given.title, form, { kind: "narrow" });
   sendsFromText(form);
-  sending(form, (id) => submit(given, Object.fromEntries([...inputs].map(([name, input]) => [name, input.value])), id), () => window.close());
+  sending(
+    form,
+    (id) => submit(given, Object.fromEntries([...inputs].map(([name, input]) => [name, input.value])), id),
+    () => window.close(),
+  );
   [...inputs.values()][0]?.focus();
 }
 
@@ -111,12 +144,26 @@ export function completeLoras(complete) {
 
 /** Asks for another name. */
 export function name(changed) {
-  const input = h("input", { type: "text", value: state.me.name, maxlength: 40, required: true, autocomplete: "nickname" });
-  const form = h("form", { class: "form" }, labelled("Your name", input, { hint: "What the others here see. It is kept in this browser.", name: "name" }),
+  const input = h("input", {
+    type: "text",
+    value: state.me.name,
+    maxlength: 40,
+    required: true,
+    autocomplete: "nickname",
+  });
+  const form = h(
+    "form",
+    { class: "form" },
+    labelled("Your name", input, { hint: "What the others here see. It is kept in this browser.", name: "name" }),
     h("p", { class: "trouble form-trouble", hidden: true }),
-    h("div", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, "Take it")));
+    h("div", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, "Take it")),
+  );
   const window = dialog("Who are you?", form, { kind: "narrow" });
-  sending(form, async () => changed(await named(input.value)), () => window.close());
+  sending(
+    form,
+    async () => changed(await named(input.value)),
+    () => window.close(),
+  );
   input.select();
 }
 
@@ -139,21 +186,53 @@ export function viewer(items, start, { use }) {
     const { picture, line, prompt } = items[place];
     stage.replaceChildren(frame(picture, { open: () => window.close() }));
     about.replaceChildren(
-      prompt ? h("p", { class: "about-prompt" }, prompt) : null ?? "",
-      h("div", { class: "buttons" },
+      prompt ? h("p", { class: "about-prompt" }, prompt) : (null ?? ""),
+      h(
+        "div",
+        { class: "buttons" },
         items.length > 1 ? h("span", { class: "count" }, `${place + 1} of ${items.length}`) : "",
         line ? copyButton(line, "Copy command") : "",
-        line ? h("button", { type: "button", class: "quiet", onclick: () => act("line") }, icon("edit"), h("span", {}, "Use command")) : "",
-        h("button", { type: "button", class: "quiet", onclick: () => act("mask") }, icon("brush"), h("span", {}, "Paint a mask")),
-        h("a", { class: "quiet", href: picture.download, download: "" }, icon("download"), h("span", {}, "Download"))));
+        line
+          ? h(
+              "button",
+              { type: "button", class: "quiet", onclick: () => act("line") },
+              icon("edit"),
+              h("span", {}, "Use command"),
+            )
+          : "",
+        h(
+          "button",
+          { type: "button", class: "quiet", onclick: () => act("mask") },
+          icon("brush"),
+          h("span", {}, "Paint a mask"),
+        ),
+        h("a", { class: "quiet", href: picture.download, download: "" }, icon("download"), h("span", {}, "Download")),
+      ),
+    );
   };
   const act = (what) => {
     const item = items[place];
     window.close();
     use(what, item);
   };
-  const steps = items.length < 2 ? [] : [[-1, "Previous picture"], [1, "Next picture"]].map(([by, label]) =>
-    h("button", { type: "button", class: by < 0 ? "step before" : "step after", "aria-label": label, onclick: () => turn(by) }, icon("down")));
+  const steps =
+    items.length < 2
+      ? []
+      : [
+          [-1, "Previous picture"],
+          [1, "Next picture"],
+        ].map(([by, label]) =>
+          h(
+            "button",
+            {
+              type: "button",
+              class: by < 0 ? "step before" : "step after",
+              "aria-label": label,
+              onclick: () => turn(by),
+            },
+            icon("down"),
+          ),
+        );
   const window = dialog("Picture", h("div", { class: "viewer" }, stage, steps, about), { kind: "large" });
   window.dataset.light = "yes";
   window.addEventListener("keydown", (event) => {

@@ -34,9 +34,11 @@ export const srOnly = (text) => h("span", { class: "sr" }, text);
 
 /** A text with its https addresses as links. */
 export function linked(text) {
-  return text.split(/(https:\/\/[^\s<>"]+[^\s<>".,;:!?)])/).map((part, place) =>
-    place % 2 ? h("a", { href: part, target: "_blank", rel: "noopener noreferrer" }, part) : part,
-  );
+  return text
+    .split(/(https:\/\/[^\s<>"]+[^\s<>".,;:!?)])/)
+    .map((part, place) =>
+      place % 2 ? h("a", { href: part, target: "_blank", rel: "noopener noreferrer" }, part) : part,
+    );
 }
 
 let numbered = 0;

@@ -25,7 +25,10 @@ export class Gallery {
     this.filters.addEventListener("input", soon);
     this.filters.addEventListener("change", soon);
     this.more.addEventListener("click", () => this.load({ on: true }));
-    new IntersectionObserver(([entry]) => entry.isIntersecting && this.before && this.load({ on: true }), { root: at("gallery"), rootMargin: "400px" }).observe(this.more);
+    new IntersectionObserver(([entry]) => entry.isIntersecting && this.before && this.load({ on: true }), {
+      root: at("gallery"),
+      rootMargin: "400px",
+    }).observe(this.more);
     at("read").addEventListener("click", () => at("readfile").click());
     at("readfile").addEventListener("change", (event) => {
       if (event.target.files[0]) this.read(event.target.files[0]);
@@ -45,7 +48,13 @@ export class Gallery {
     if (!option || this.completing) return;
     this.completing = true;
     const field = this.filters.elements.lora;
-    completed(field, async (text) => (await suggested(drawing()[0].name, option.name, text)).map((item) => ({ ...item, value: item.value.split(":")[0], label: item.value.split(":")[0] })));
+    completed(field, async (text) =>
+      (await suggested(drawing()[0].name, option.name, text)).map((item) => ({
+        ...item,
+        value: item.value.split(":")[0],
+        label: item.value.split(":")[0],
+      })),
+    );
   }
 
   query() {
@@ -78,11 +87,16 @@ export class Gallery {
     this.before = more;
     const list = at("pictures");
     const kept = new Map([...list.children].map((element) => [element.dataset.url, element]));
-    arrange(list, items.map((item) => kept.get(signature(item)) ?? this.tile(item)));
+    arrange(
+      list,
+      items.map((item) => kept.get(signature(item)) ?? this.tile(item)),
+    );
     this.more.hidden = !more;
     const filtered = Object.values(this.query()).some((value) => value && value !== PAGE);
     at("nothing").hidden = items.length > 0;
-    at("nothing").textContent = filtered ? "No picture fits that." : "Nothing was made here yet. Pictures that are made in the channel appear here.";
+    at("nothing").textContent = filtered
+      ? "No picture fits that."
+      : "Nothing was made here yet. Pictures that are made in the channel appear here.";
   }
 
   /** The newest page replaces what it covers; what was loaded beyond stays. */
@@ -94,10 +108,21 @@ export class Gallery {
 
   tile(item) {
     const picture = { ...item };
-    const box = frame(picture, { crop: true, open: () => this.look(this.items, this.items.findIndex((it) => signature(it) === signature(item))) });
-    return h("li", { data: { url: signature(item) } }, box,
+    const box = frame(picture, {
+      crop: true,
+      open: () =>
+        this.look(
+          this.items,
+          this.items.findIndex((it) => signature(it) === signature(item)),
+        ),
+    });
+    return h(
+      "li",
+      { data: { url: signature(item) } },
+      box,
       h("p", { class: "tile-prompt" }, item.prompt),
-      h("p", { class: "small" }, `${item.who.name ?? item.who} · ${when(item.at)}`));
+      h("p", { class: "small" }, `${item.who.name ?? item.who} · ${when(item.at)}`),
+    );
   }
 
   /** A PNG gives back the command that made it, into the message field. */
@@ -123,7 +148,8 @@ export class Gallery {
 function arrange(list, elements) {
   const wanted = new Set(elements);
   for (const child of [...list.children]) if (!wanted.has(child)) child.remove();
-  for (const [place, element] of elements.entries()) if (list.children[place] !== element) list.insertBefore(element, list.children[place] ?? null);
+  for (const [place, element] of elements.entries())
+    if (list.children[place] !== element) list.insertBefore(element, list.children[place] ?? null);
 }
 
 const signature = (item) => `${item.url}|${item.hidden}`;

@@ -1,9 +1,10 @@
 // Lists to choose from by keyboard: what completes a field (combobox with listbox), and menus behind a button.
 import { h, icon, newId } from "./dom.js";
+import { announce } from "./live.js";
 
 /**
  * The list below or above a field, after the ARIA combobox pattern: focus stays in the field, `aria-activedescendant`
- * says what is chosen.
+ * says what is chosen. A field of several lines can't be a combobox; there the number of offers is said instead.
  */
 export class Offers {
   constructor(field, list, box, { take }) {
@@ -13,8 +14,6 @@ export class Offers {
     this.take = take;
     this.items = [];
     this.active = -1;
-    this.dismissed = "";
-    this.moved = false;
     list.addEventListener("mousedown", (event) => event.preventDefault()); // keeps the focus in the field
     list.addEventListener("click", (event) => {
       const place = [...list.children].indexOf(event.target.closest("[role=option]"));
@@ -27,14 +26,22 @@ export class Offers {
     return !this.box.hidden;
   }
 
+  get combobox() {
+    return this.field.getAttribute("role") === "combobox";
+  }
+
+  expanded(open) {
+    if (this.combobox) this.field.setAttribute("aria-expanded", String(open));
+  }
+
   /** Shows items `{label, detail, note}`; with `first` the first one is chosen at once. */
   show(items, { first = false } = {}) {
     this.items = items;
-    this.moved = false;
     if (!items.length) return this.close();
     this.list.replaceChildren(...items.map((item, place) => option(item, `${this.list.id}-${place}`)));
+    if (!this.open && !this.combobox) announce(items.length === 1 ? "1 completion" : `${items.length} completions`);
     this.box.hidden = false;
-    this.field.setAttribute("aria-expanded", "true");
+    this.expanded(true);
     this.mark(first ? 0 : -1);
     return undefined;
   }
@@ -43,13 +50,14 @@ export class Offers {
     this.box.hidden = true;
     this.items = [];
     this.active = -1;
-    this.field.setAttribute("aria-expanded", "false");
+    this.expanded(false);
     this.field.removeAttribute("aria-activedescendant");
   }
 
   mark(place) {
     this.active = place;
-    for (const [index, element] of [...this.list.children].entries()) element.setAttribute("aria-selected", String(index === place));
+    for (const [index, element] of [...this.list.children].entries())
+      element.setAttribute("aria-selected", String(index === place));
     const chosen = this.list.children[place];
     if (chosen) {
       this.field.setAttribute("aria-activedescendant", chosen.id);
@@ -59,7 +67,6 @@ export class Offers {
 
   move(by) {
     const count = this.items.length;
-    this.moved = true;
     this.mark(this.active < 0 ? (by > 0 ? 0 : count - 1) : (this.active + by + count) % count);
   }
 
@@ -80,7 +87,10 @@ export class Offers {
         this.move(-1);
         break;
       case "Tab":
-        if (event.shiftKey) return false;
+        if (event.shiftKey) {
+          this.close(); // before the focus looks for where to go
+          return false;
+        }
         this.choose(Math.max(0, this.active));
         break;
       case "Enter":
@@ -99,18 +109,27 @@ export class Offers {
 }
 
 function option(item, id) {
-  return h("li", { role: "option", id, "aria-selected": "false" },
+  return h(
+    "li",
+    { role: "option", id, "aria-selected": "false" },
     h("span", { class: "offer-label" }, item.label),
     item.note ? h("span", { class: "offer-note" }, item.note) : null,
-    item.detail ? h("span", { class: "offer-detail" }, item.detail) : null);
+    item.detail ? h("span", { class: "offer-detail" }, item.detail) : null,
+  );
 }
 
 /** Lets a field of a form complete from `load(text)` → items with a `value`; `taken` hears what was chosen. */
 export function completed(field, load, taken = () => {}) {
-  const list = h("ul", { role: "listbox", id: newId("offers"), "aria-label": "Completions" });
+  const list = h("ul", { role: "listbox", tabindex: "0", id: newId("offers"), "aria-label": "Completions" });
   const box = h("div", { class: "palette below", hidden: true }, list);
   field.closest(".with-offers").append(box);
-  for (const [name, value] of Object.entries({ role: "combobox", "aria-expanded": "false", "aria-autocomplete": "list", "aria-controls": list.id })) field.setAttribute(name, value);
+  for (const [name, value] of Object.entries({
+    role: "combobox",
+    "aria-expanded": "false",
+    "aria-autocomplete": "list",
+    "aria-controls": list.id,
+  }))
+    field.setAttribute(name, value);
   const offers = new Offers(field, list, box, {
     take: (item) => {
       field.value = item.value;
@@ -136,7 +155,18 @@ export function completed(field, load, taken = () => {}) {
 export function menu(items, label) {
   const id = newId("menu");
   const list = h("div", { class: "menu", role: "menu", id, hidden: true, "aria-label": label });
-  const button = h("button", { type: "button", class: "quiet menu-button", "aria-haspopup": "menu", "aria-expanded": "false", "aria-label": label, title: "More" }, icon("more"));
+  const button = h(
+    "button",
+    {
+      type: "button",
+      class: "quiet menu-button",
+      "aria-haspopup": "menu",
+      "aria-expanded": "false",
+      "aria-label": label,
+      title: "More",
+    },
+    icon("more"),
+  );
   const root = h("div", { class: "menu-root" }, button, list);
   const close = (back) => {
     list.hidden = true;
@@ -167,5 +197,17 @@ export function menu(items, label) {
 
 function entry({ label, run, href }, close) {
   if (href) return h("a", { role: "menuitem", tabindex: "-1", href, download: "", onclick: () => close(true) }, label);
-  return h("button", { type: "button", role: "menuitem", tabindex: "-1", onclick: () => { close(true); run(); } }, label);
+  return h(
+    "button",
+    {
+      type: "button",
+      role: "menuitem",
+      tabindex: "-1",
+      onclick: () => {
+        close(true);
+        run();
+      },
+    },
+    label,
+  );
 }

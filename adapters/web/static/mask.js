@@ -37,41 +37,95 @@ class Editor {
     for (const canvas of [this.mask, this.canvas]) Object.assign(canvas, { width: this.width, height: this.height });
     this.context = this.mask.getContext("2d", { willReadFrequently: true });
     this.ring = h("div", { class: "ring", "aria-hidden": "true", hidden: true });
-    const keys = h("p", { class: "small keys", id: newId("keys") },
+    const keys = h(
+      "p",
+      { class: "small keys", id: newId("keys") },
       "By keyboard: arrows move, Shift makes them larger, Space sets the brush down or lifts it, B brush, E eraser, [ and ] size, I invert, ",
-      isMac ? "⌘Z" : "Ctrl+Z", " undo.");
+      isMac ? "⌘Z" : "Ctrl+Z",
+      " undo.",
+    );
     this.canvas.setAttribute("aria-label", `Mask of ${image.name}. Painted parts are redrawn.`);
     this.canvas.setAttribute("aria-describedby", keys.id);
     this.picture = h("img", { src: image.url, alt: "", width: this.width, height: this.height, draggable: "false" });
     this.board = h("div", { class: "board" }, this.picture, this.canvas, this.ring);
     this.board.style.setProperty("--ratio", `${this.width} / ${this.height}`);
     this.board.style.setProperty("--wide", String(this.width / this.height));
-    this.window = dialog("Paint what should be redrawn", h("div", { class: "mask" }, this.tools(), h("div", { class: "easel-board" }, this.board), h("div", { class: "mask-foot" }, keys, this.buttons())), {
-      kind: "large", closed: () => resolve(this.result),
-    });
+    this.window = dialog(
+      "Paint what should be redrawn",
+      h(
+        "div",
+        { class: "mask" },
+        this.tools(),
+        h("div", { class: "easel-board" }, this.board),
+        h("div", { class: "mask-foot" }, keys, this.buttons()),
+      ),
+      {
+        kind: "large",
+        closed: () => resolve(this.result),
+      },
+    );
     this.listen();
     this.redraw();
     this.canvas.focus();
   }
 
   tools() {
-    const mode = (erase, name, label) => h("button", { type: "button", class: "toggle", "aria-pressed": String(erase === this.erase), data: { erase: String(erase) }, onclick: () => this.choose(erase) }, icon(name), h("span", {}, label));
+    const mode = (erase, name, label) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: "toggle",
+          "aria-pressed": String(erase === this.erase),
+          data: { erase: String(erase) },
+          onclick: () => this.choose(erase),
+        },
+        icon(name),
+        h("span", {}, label),
+      );
     this.modes = [mode(false, "brush", "Brush"), mode(true, "eraser", "Erase")];
     this.size = h("input", { type: "range", min: "1", max: "100", step: "1", value: "34", id: newId("size") });
     this.size.addEventListener("input", () => this.placeRing());
-    const act = (name, label, run) => h("button", { type: "button", class: "quiet", onclick: () => { run(); this.redraw(); announce(label); } }, icon(name), h("span", {}, label));
+    const act = (name, label, run) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: "quiet",
+          onclick: () => {
+            run();
+            this.redraw();
+            announce(label);
+          },
+        },
+        icon(name),
+        h("span", {}, label),
+      );
     this.undo = act("undo", "Undo", () => this.strokes.undo());
     this.redo = act("redo", "Redo", () => this.strokes.redo());
-    return h("div", { class: "mask-tools", role: "toolbar", "aria-label": "Painting" },
+    return h(
+      "div",
+      { class: "mask-tools", role: "toolbar", "aria-label": "Painting" },
       h("div", { class: "group" }, this.modes),
       h("div", { class: "group size" }, h("label", { for: this.size.id }, "Size"), this.size),
-      h("div", { class: "group" }, this.undo, this.redo, act("invert", "Invert", () => this.strokes.invert()), act("delete", "Clear", () => this.strokes.clear())));
+      h(
+        "div",
+        { class: "group" },
+        this.undo,
+        this.redo,
+        act("invert", "Invert", () => this.strokes.invert()),
+        act("delete", "Clear", () => this.strokes.clear()),
+      ),
+    );
   }
 
   buttons() {
-    return h("div", { class: "buttons" },
+    return h(
+      "div",
+      { class: "buttons" },
       h("button", { type: "button", class: "quiet", onclick: () => this.window.close() }, h("span", {}, "Cancel")),
-      (this.use = h("button", { type: "button", class: "primary", onclick: () => this.finish() }, "Use this mask")));
+      (this.use = h("button", { type: "button", class: "primary", onclick: () => this.finish() }, "Use this mask")),
+    );
   }
 
   async finish() {
@@ -87,7 +141,8 @@ class Editor {
 
   choose(erase) {
     this.erase = erase;
-    for (const button of this.modes) button.setAttribute("aria-pressed", String(button.dataset.erase === String(erase)));
+    for (const button of this.modes)
+      button.setAttribute("aria-pressed", String(button.dataset.erase === String(erase)));
     announce(erase ? "Eraser" : "Brush");
   }
 
@@ -109,13 +164,19 @@ class Editor {
       this.placeRing();
     });
     for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => this.lift());
-    canvas.addEventListener("pointerleave", () => document.activeElement === canvas && this.keyboard || (this.ring.hidden = true));
+    canvas.addEventListener(
+      "pointerleave",
+      () => (document.activeElement === canvas && this.keyboard) || (this.ring.hidden = true),
+    );
     this.window.addEventListener("keydown", (event) => this.key(event));
   }
 
   point(event) {
     const box = this.canvas.getBoundingClientRect();
-    return [((event.clientX - box.left) / box.width) * this.width, ((event.clientY - box.top) / box.height) * this.height];
+    return [
+      ((event.clientX - box.left) / box.width) * this.width,
+      ((event.clientY - box.top) / box.height) * this.height,
+    ];
   }
 
   begin() {
@@ -157,7 +218,10 @@ class Editor {
     event.preventDefault();
     const step = this.side * STEP * (event.shiftKey ? 10 : 1);
     const [x, y] = this.cursor;
-    this.cursor = [Math.min(this.width, Math.max(0, x + direction[0] * step)), Math.min(this.height, Math.max(0, y + direction[1] * step))];
+    this.cursor = [
+      Math.min(this.width, Math.max(0, x + direction[0] * step)),
+      Math.min(this.height, Math.max(0, y + direction[1] * step)),
+    ];
     this.keyboard = true;
     if (this.down) this.goOn();
     this.placeRing();
@@ -166,9 +230,16 @@ class Editor {
 
   letter(event) {
     const act = {
-      " ": () => this.press(), b: () => this.choose(false), e: () => this.choose(true),
-      "[": () => this.resize(-6), "]": () => this.resize(6),
-      i: () => { this.strokes.invert(); this.redraw(); announce("Inverted"); },
+      " ": () => this.press(),
+      b: () => this.choose(false),
+      e: () => this.choose(true),
+      "[": () => this.resize(-6),
+      "]": () => this.resize(6),
+      i: () => {
+        this.strokes.invert();
+        this.redraw();
+        announce("Inverted");
+      },
     }[event.key.toLowerCase()];
     if (!act) return;
     event.preventDefault();
@@ -182,7 +253,9 @@ class Editor {
     else this.begin();
     this.placeRing();
     const [x, y] = this.cursor;
-    announce(`Brush ${this.down ? "down" : "up"}, ${Math.round((x / this.width) * 100)} % from left, ${Math.round((y / this.height) * 100)} % from top`);
+    announce(
+      `Brush ${this.down ? "down" : "up"}, ${Math.round((x / this.width) * 100)} % from left, ${Math.round((y / this.height) * 100)} % from top`,
+    );
   }
 
   resize(by) {
@@ -198,8 +271,10 @@ class Editor {
     this.ring.hidden = false;
     this.ring.classList.toggle("down", this.down);
     Object.assign(this.ring.style, {
-      width: `${this.brush * scale}px`, height: `${this.brush * scale}px`,
-      left: `${this.cursor[0] * scale}px`, top: `${this.cursor[1] * scale}px`,
+      width: `${this.brush * scale}px`,
+      height: `${this.brush * scale}px`,
+      left: `${this.cursor[0] * scale}px`,
+      top: `${this.cursor[1] * scale}px`,
     });
   }
 

@@ -19,7 +19,7 @@ export function face(element, person) {
 /** How the server's clock is now, in milliseconds. */
 const now = () => Date.now() + state.skew;
 
-export function clock(seconds) {
+function clock(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
@@ -52,11 +52,12 @@ export class MessageView {
     this.bar = h("div", { class: "bar", "aria-hidden": "true" }, h("div", {}));
     this.progress = h("div", { class: "progress", hidden: true }, this.bar, this.clock);
     this.card.title.after(this.progress);
-    this.element = h("article", { class: "message", tabindex: "-1", data: { key: message.key } },
+    this.element = h(
+      "article",
+      { class: "message", tabindex: "-1", data: { key: message.key } },
       this.face,
-      h("div", { class: "body" },
-        h("header", {}, this.name, this.time, this.private, this.tools),
-        this.card.element));
+      h("div", { class: "body" }, h("header", {}, this.name, this.time, this.private, this.tools), this.card.element),
+    );
     this.update(message);
   }
 
@@ -76,7 +77,13 @@ export class MessageView {
     this.card.update(running ? { ...card, title: withoutSeconds(card.title) } : card);
     this.progress.hidden = !message.open;
     this.bar.classList.toggle("unknown", !(running && usualSeconds(card.title)));
-    if (!before || before.open !== message.open || before.asked !== message.asked || before.card.pictures.length !== card.pictures.length) this.renewTools();
+    if (
+      !before ||
+      before.open !== message.open ||
+      before.asked !== message.asked ||
+      before.card.pictures.length !== card.pictures.length
+    )
+      this.renewTools();
     this.tick();
   }
 
@@ -95,18 +102,23 @@ export class MessageView {
   renewTools() {
     const { message } = this;
     const items = [];
-    if (message.asked) items.push({ label: "Take the command into the message field", run: () => this.again(message.asked) });
+    if (message.asked)
+      items.push({ label: "Take the command into the message field", run: () => this.again(message.asked) });
     if (message.card.pictures.length && !message.open) {
       for (const [place, picture] of message.card.pictures.entries()) {
         const which = message.card.pictures.length > 1 ? ` ${picture.index}` : "";
         items.push({ label: `Download picture${which}`, href: picture.download });
-        items.push({ label: `Paint a mask on picture${which}`, run: () => this.use("mask", message, place) });
+        if (!picture.hidden)
+          items.push({ label: `Paint a mask on picture${which}`, run: () => this.use("mask", message, place) });
       }
     }
-    if (message.job) for (const { name, title } of state.onMessage) items.push({ label: title, run: () => this.use(name, message, 0) });
+    if (message.job)
+      for (const { name, title } of state.onMessage)
+        items.push({ label: title, run: () => this.use(name, message, 0) });
     this.tools.replaceChildren(
       ...(message.asked ? [copyButton(message.asked, "Copy command", { title: "" })] : []),
-      ...(items.length ? [menu(items, `More for ${message.who.name}’s message`)] : []));
+      ...(items.length ? [menu(items, `More for ${message.who.name}’s message`)] : []),
+    );
   }
 }
 
@@ -115,11 +127,32 @@ export class NoteView {
   constructor(card, { press, dismiss }) {
     this.card = new CardView({ press });
     this.card.update(card);
-    this.element = h("article", { class: "message note", tabindex: "-1", "aria-label": `Only you see this: ${card.title}` },
+    this.element = h(
+      "article",
+      { class: "message note", tabindex: "-1", "aria-label": `Only you see this: ${card.title}` },
       h("span", { class: "face easel", "aria-hidden": "true" }, icon("lock")),
-      h("div", { class: "body" },
-        h("header", {}, h("span", { class: "who" }, "Easel"), h("span", { class: "tag" }, icon("lock"), "Only you see this"),
-          h("div", { class: "tools" }, h("button", { type: "button", class: "quiet dismiss", onclick: () => dismiss(this) }, icon("close"), h("span", {}, "Dismiss"), srOnly(` “${card.title}”`)))),
-        this.card.element));
+      h(
+        "div",
+        { class: "body" },
+        h(
+          "header",
+          {},
+          h("span", { class: "who" }, "Easel"),
+          h("span", { class: "tag" }, icon("lock"), "Only you see this"),
+          h(
+            "div",
+            { class: "tools" },
+            h(
+              "button",
+              { type: "button", class: "quiet dismiss", onclick: () => dismiss(this) },
+              icon("close"),
+              h("span", {}, "Dismiss"),
+              srOnly(` “${card.title}”`),
+            ),
+          ),
+        ),
+        this.card.element,
+      ),
+    );
   }
 }

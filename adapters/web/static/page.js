@@ -11,7 +11,7 @@ import { Gallery } from "./gallery.js";
 import { completed } from "./listbox.js";
 import { paintMask } from "./mask.js";
 import { face } from "./messages.js";
-import { onLook } from "./pictures.js";
+import { again, onLook } from "./pictures.js";
 import { drawing, learn, state } from "./state.js";
 
 const LOST_AFTER = 1500; // milliseconds until a break in the connection is worth a word
@@ -27,14 +27,22 @@ const attachments = new Attachments(at("attached"), {
 
 const channel = new Channel({
   press: (message, action, button) => pressed(button, () => press(action, message.key)),
-  use: (what, message, place) => (what === "mask" ? maskOn(message.card.pictures[place], message) : pressed(null, () => use(what, message.key, message.card.pictures[place]?.index))),
+  use: (what, message, place) =>
+    what === "mask"
+      ? maskOn(message.card.pictures[place], message)
+      : pressed(null, () => use(what, message.key, message.card.pictures[place]?.index)),
   again: (line) => composer.fill(line),
 });
 
 const composer = new Composer({ attachments, recent: () => channel.recent(), sent: () => channel.toEnd() });
 
 const gallery = new Gallery({
-  look: (items, place) => viewer(items.map((item) => ({ picture: item, line: item.line, prompt: item.prompt, short: item.short })), place, { use: taken }),
+  look: (items, place) =>
+    viewer(
+      items.map((item) => ({ picture: item, line: item.line, prompt: item.prompt, short: item.short })),
+      place,
+      { use: taken },
+    ),
   take: (line) => {
     show("channel");
     composer.fill(line);
@@ -46,7 +54,11 @@ onAnswer({ note: (card) => channel.note(card), form: asks, message: () => channe
 onLook((pictures, place, key) => {
   const message = channel.views.get(key)?.message;
   const prompt = message?.card.lines.find((line) => line.style === "quote")?.text;
-  viewer(pictures.map((picture) => ({ picture, line: message?.asked, prompt, short: message?.short })), place, { use: taken });
+  viewer(
+    pictures.map((picture) => ({ picture, line: message?.asked, prompt, short: message?.short })),
+    place,
+    { use: taken },
+  );
 });
 
 completeLoras((input) => {
@@ -54,7 +66,10 @@ completeLoras((input) => {
   if (!option) return;
   completed(input, async (text) => {
     const [, before, last] = text.match(/^(.*,\s*)?([^,]*)$/s);
-    return (await suggested(drawing()[0].name, option.name, last.trim())).map((item) => ({ ...item, value: `${before ?? ""}${item.value}` }));
+    return (await suggested(drawing()[0].name, option.name, last.trim())).map((item) => ({
+      ...item,
+      value: `${before ?? ""}${item.value}`,
+    }));
   });
 });
 
@@ -86,25 +101,35 @@ async function guarded(work) {
     await work();
   } catch (error) {
     if (!(error instanceof Refusal || error instanceof Trouble)) throw error;
-    channel.note({ title: "That didn’t work", tone: "bad", lines: [{ text: error.message, style: "plain" }], pictures: [], actions: [] });
+    channel.note({
+      title: "That didn’t work",
+      tone: "bad",
+      lines: [{ text: error.message, style: "plain" }],
+      pictures: [],
+      actions: [],
+    });
   }
 }
 
 // ---- events, and the whole state after each break ----
 
 let lost = 0;
-let meanwhile = null; // events that came while the state was being loaded: they are newer than it
+let loading = null;
+
+/** Applies a change now, and once more after the state that is being loaded: the change is newer than it. */
+function changed(change) {
+  loading?.push(change);
+  change();
+}
 
 const events = new Events({
   on: {
     message: (message) => {
-      meanwhile?.push(() => channel.put(message));
-      channel.put(message);
+      changed(() => channel.put(message));
       if (message.card.pictures.length || !message.open) gallery.refreshSoon();
     },
     removed: ({ key }) => {
-      meanwhile?.push(() => channel.remove(key));
-      channel.remove(key);
+      changed(() => channel.remove(key));
       gallery.refreshSoon();
     },
     note: ({ card }) => channel.note(card),
@@ -113,35 +138,45 @@ const events = new Events({
     reload: () => (at("updated").hidden = false),
   },
   opened: () => start(),
-  lost: () => (lost ||= setTimeout(() => offline("The connection to Easel is lost; trying again. What you type is kept."), LOST_AFTER)),
+  lost: () =>
+    (lost ||= setTimeout(
+      () => offline("The connection to Easel is lost; trying again. What you type is kept."),
+      LOST_AFTER,
+    )),
 });
 
+/** Everything anew from the server. Only the newest of several under way counts. */
 async function start() {
-  meanwhile = [];
+  const changes = (loading = []);
   try {
     const asked = Date.now();
     const known = await get("/api/start");
-    const first = !state.commands.length;
-    learn(known);
-    state.skew = skew(known.now, asked);
-    renamed(known.me.name);
-    at("simulated").hidden = !known.simulated;
-    at("notice").textContent = known.notice;
-    at("notice").hidden = !known.notice || known.simulated;
-    channel.replace(known.messages, known.older);
-    for (const again of meanwhile) again();
-    if (first) welcome((line) => composer.fill(line));
-    gallery.completes();
-    gallery.refreshSoon();
-    online();
+    if (loading === changes) apply(known, asked, changes);
   } catch (error) {
     if (!(error instanceof Trouble)) throw error;
+    if (loading !== changes) return;
     offline(error.message);
-    if (!error.offline) return;
-    events.again();
+    if (error.offline || error.status === 429) events.again();
   } finally {
-    meanwhile = null;
+    if (loading === changes) loading = null;
   }
+}
+
+function apply(known, asked, changes) {
+  const first = !state.commands.length;
+  learn(known);
+  state.skew = skew(known.now, asked);
+  renamed(known.me.name);
+  at("simulated").hidden = !known.simulated;
+  at("notice").textContent = known.notice;
+  at("notice").hidden = !known.notice || known.simulated;
+  channel.replace(known.messages, known.older);
+  for (const change of changes) change();
+  if (first) welcome((line) => composer.fill(line));
+  gallery.completes();
+  gallery.refreshSoon();
+  again();
+  online();
 }
 
 /** How far the server's clock is ahead; small differences are the way there and back. */
@@ -195,7 +230,9 @@ function renamed(given) {
 }
 
 at("me").addEventListener("click", () => name(renamed));
-at("updated").querySelector("button").addEventListener("click", () => location.reload());
+at("updated")
+  .querySelector("button")
+  .addEventListener("click", () => location.reload());
 
 // ---- pictures to start from ----
 

@@ -9,34 +9,52 @@ export function onLook(open) {
   look = open;
 }
 
-export const isCovered = (picture) => picture.hidden && !uncovered.has(picture.url);
+const isCovered = (picture) => picture.hidden && !uncovered.has(picture.url);
 
-export function uncover(picture) {
+function uncover(picture) {
   uncovered.add(picture.url);
 }
 
 /** The pictures of a card, as elements. */
 export function pictures(card, key) {
   const many = card.pictures.length > 1;
-  return card.pictures.map((picture, place) => frame(picture, { number: many ? picture.index : 0, open: () => look(card.pictures, place, key) }));
+  return card.pictures.map((picture, place) =>
+    frame(picture, { number: many ? picture.index : 0, open: () => look(card.pictures, place, key) }),
+  );
 }
 
 /** One picture with its cover. `open` is called when it is chosen. */
 export function frame(picture, { number = 0, open, crop = false }) {
   const image = h("img", {
-    src: picture.url, width: picture.width, height: picture.height, decoding: "async",
+    src: picture.url,
+    width: picture.width,
+    height: picture.height,
+    decoding: "async",
     loading: crop ? "lazy" : "eager",
-    onload: () => box.classList.add("here"),
+    onload: () => {
+      box.classList.remove("gone");
+      box.classList.add("here");
+    },
     onerror: () => box.classList.add("gone"),
   });
   const button = h("button", { type: "button", class: "open", onclick: () => open() }, image);
-  const box = h("div", { class: "picture", data: { url: picture.url } }, button, h("p", { class: "gone-word" }, "This picture is not kept any more."));
+  const box = h(
+    "div",
+    { class: "picture", data: { url: picture.url } },
+    button,
+    h("p", { class: "gone-word" }, "This picture is not kept any more."),
+  );
   shape(box, picture.width, picture.height);
   if (!picture.width) image.addEventListener("load", () => shape(box, image.naturalWidth, image.naturalHeight));
   if (number) box.append(h("span", { class: "number", "aria-hidden": "true" }, String(number)));
   if (isCovered(picture)) cover(box, button, image, picture);
   else image.alt = picture.alt;
   return box;
+}
+
+/** Pictures that couldn't be had are asked for once more: the connection may have been away. */
+export function again() {
+  for (const image of document.querySelectorAll(".picture.gone img")) image.src = image.getAttribute("src");
 }
 
 /** The room a picture takes before it is there. */
@@ -52,17 +70,23 @@ function cover(box, button, image, picture) {
   image.alt = "";
   button.inert = true;
   box.classList.add("covered");
-  const show = h("button", {
-    type: "button", class: "show",
-    onclick: () => {
-      uncover(picture);
-      box.classList.remove("covered");
-      image.alt = picture.alt;
-      button.inert = false;
-      veil.remove();
-      button.focus({ preventScroll: true });
+  const show = h(
+    "button",
+    {
+      type: "button",
+      class: "show",
+      onclick: () => {
+        uncover(picture);
+        box.classList.remove("covered");
+        image.alt = picture.alt;
+        button.inert = false;
+        veil.remove();
+        button.focus({ preventScroll: true });
+      },
     },
-  }, icon("eye"), h("span", {}, "Show"));
+    icon("eye"),
+    h("span", {}, "Show"),
+  );
   const veil = h("div", { class: "veil" }, h("p", {}, "Covered picture"), show);
   show.setAttribute("aria-label", `Show covered picture ${picture.index}`);
   box.append(veil);

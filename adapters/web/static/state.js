@@ -13,8 +13,6 @@ export function learn(start) {
   });
 }
 
-export const command = (name) => state.commands.find((it) => it.name === name);
-
 /** Commands that draw from words: those with a prompt. */
 export const drawing = () => state.commands.filter((it) => it.options.some((option) => option.name === "prompt"));
 
@@ -41,7 +39,10 @@ export function usual(option) {
 }
 
 /** What the server offers to complete with, as a list shows it: the value, and what its label says beside that. */
-export const offer = ({ label, value }) => ({ label: value, detail: label === value ? "" : label.startsWith(`${value} — `) ? label.slice(value.length + 3) : label });
+export const offer = ({ label, value }) => ({
+  label: value,
+  detail: label === value ? "" : label.startsWith(`${value} — `) ? label.slice(value.length + 3) : label,
+});
 
 const NAMESPACE = "easel:";
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from adapters.web import client, events
-from adapters.web.events import COMMENT, Hub
+from adapters.web.events import BEAT, Hub
 from tests.adapters.web import house as houses
 from tests.adapters.web.house import Playground
 
@@ -70,7 +70,7 @@ async def test_a_quiet_line_is_kept_open(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(events, "HEARTBEAT", 0.01)
     with Hub("v1").window("ana", "") as window:
         async for text in window.heard():
-            assert text == COMMENT
+            assert text == BEAT
             break
 
 

@@ -12,7 +12,7 @@ from tests.adapters.web.house import Playground, files
 
 STATIC = re.compile(r'(?:href|src)="(/static/[^"]+)"')
 MOST = 150 * 1024
-"""Bytes of the page before its pictures."""
+"""Bytes of the page before its pictures, as they are sent."""
 
 
 def test_the_packages_own_page_names_only_files_that_are_there_and_is_light() -> None:
@@ -21,7 +21,7 @@ def test_the_packages_own_page_names_only_files_that_are_there_and_is_light() ->
     named = {name.removeprefix(f"/static/{pages.version}/") for name in STATIC.findall(text)}
     assert named
     assert named <= pages._files.keys()
-    assert len(text.encode()) + sum(len(file.data) for file in pages._files.values()) < MOST
+    assert len(text.encode()) + sum(len(file.packed) for file in pages._files.values()) < MOST
     assert not re.search(r"""(?:href|src)=["'](?:https?:)?//""", text)
     assert not re.search(r"<style|<script(?![^>]*\bsrc=)|\sstyle=|\son[a-z]+=", text)
 
@@ -115,3 +115,15 @@ async def test_the_start_tells_all_that_can_be_asked(house: Playground) -> None:
     assert started["capabilities"]["side"] == [64, 1536]
     assert (started["simulated"], started["model"], started["notice"]) == (False, "painted", "")
     assert {"names": ["lora", "loras"], "example": "--lora yarn:0.8", "option": "loras"} in started["flags"]
+
+
+async def test_a_file_comes_packed_to_browsers_that_unpack_it(house: Playground) -> None:
+    ana = await house.visitor()
+    _, page = await ana.fetch("/")
+    (path,) = STATIC.findall(page.decode())
+    async with ana.session.get(ana.url + path, headers={"Accept-Encoding": "identity"}) as plain:
+        assert "Content-Encoding" not in plain.headers
+        whole = await plain.read()
+    async with ana.session.get(ana.url + path, headers={"Accept-Encoding": "gzip"}) as packed:
+        assert (packed.headers["Content-Encoding"], packed.headers["Vary"]) == ("gzip", "Accept-Encoding")
+        assert await packed.read() == whole
