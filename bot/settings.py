@@ -34,7 +34,10 @@ class Settings(BaseSettings):
     database_url: str = Field(
         default="", description="`sqlite:///path` or `postgresql://…`. Empty: `easel.sqlite` in the data folder."
     )
-    http_host: str = Field(default="127.0.0.1", description="Address that the HTTP port listens on: health, metrics, playground, Slack over HTTP.")
+    http_host: str = Field(
+        default="127.0.0.1",
+        description="Address that the HTTP port listens on: health, metrics, playground, Slack over HTTP.",
+    )
     http_port: int = Field(default=8040, ge=0, le=65535, description="The HTTP port; 0 takes a free one and prints it.")
     web_token: SecretStr = Field(
         default=SecretStr(""),
