@@ -1,4 +1,4 @@
-"""The real bot as its own process, between a local Discord and the simulated image API."""
+"""The real bot as its own process, between a local Discord, a local Slack or both, and the simulated image API."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,23 +14,34 @@ import aiohttp
 
 from adapters.wavespeed.simulator import Simulator
 from tests.servers.discord import DiscordServer
+from tests.servers.slack import SlackServer
 
 ROOT = Path(__file__).resolve().parents[2]
+STARTED = '"event": "started"'
 
 
 class EaselProcess:
-    """`python -m bot` with its own data folder. Standard error goes to `log`."""
+    """`python -m bot` with its own data folder. Standard error goes to `log`.
 
-    def __init__(self, discord: DiscordServer, simulator: Simulator, data: Path, **environment: str) -> None:
+    On Slack it serves by Socket Mode unless `SLACK_MODE` says otherwise.
+    """
+
+    def __init__(
+        self,
+        discord: DiscordServer | None,
+        simulator: Simulator,
+        data: Path,
+        *,
+        slack: SlackServer | None = None,
+        **environment: str,
+    ) -> None:
         self.data = data
         self.log = data.parent / f"{data.name}.log"
+        own = ("EASEL_", "DISCORD_", "SLACK_", "WAVESPEED_")
         self.environment = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("EASEL_", "DISCORD_", "WAVESPEED_"))
-        } | {
-            "DISCORD_TOKEN": discord.token,
-            "DISCORD_API_BASE": discord.url,
+            **{name: value for name, value in os.environ.items() if not name.startswith(own)},
+            **(_of_discord(discord) if discord else {}),
+            **(_of_slack(slack) if slack else {}),
             "WAVESPEED_API_KEY": "a-key",
             "WAVESPEED_BASE_URL": simulator.base_url,
             "WAVESPEED_TIER": "ultra",
@@ -39,12 +50,12 @@ class EaselProcess:
             **environment,
         }
         self.process: asyncio.subprocess.Process | None = None
-        self._discord = discord
+        self._discord, self._slack = discord, slack
 
     async def start(self, *, fatal: str | None = None, online: bool = True, **environment: str) -> None:
         """`fatal` is a point at which the process kills itself; see `tests.scenarios.fatal`."""
         command = ["-m", "tests.scenarios.fatal", fatal] if fatal else ["-m", "bot"]
-        before = self._discord.gateway.identifies
+        arrivals = self._arrivals()
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -56,11 +67,39 @@ class EaselProcess:
                 stderr=log,
             )
         if online:
-            await self._discord.gateway.changes.until(
-                lambda: self._discord.gateway.identifies > before and any(self._discord.catalogue.all()),
-                20,
-                self.log.read_text,
-            )
+            for arrives in arrivals:
+                await arrives()
+
+    def _arrivals(self) -> list[Callable[[], Awaitable[None]]]:
+        """What to wait for, on each platform, until it is served anew."""
+        found: list[Callable[[], Awaitable[None]]] = []
+        if (discord := self._discord) is not None:
+            before = discord.gateway.identifies
+            found.append(lambda: self._on_discord(discord, before))
+        if (slack := self._slack) is not None:
+            if self.environment.get("SLACK_MODE") == "http":
+                starts = self.lines().count(STARTED)
+                found.append(lambda: self._on_slack_by_http(slack, starts))
+            else:
+                opened = slack.socket.opened
+                found.append(lambda: self._on_slack(slack, opened))
+        return found
+
+    async def _on_discord(self, discord: DiscordServer, before: int) -> None:
+        await discord.gateway.changes.until(
+            lambda: discord.gateway.identifies > before and any(discord.catalogue.all()), 20, self.log.read_text
+        )
+
+    async def _on_slack(self, slack: SlackServer, opened: int) -> None:
+        wanted = int(self.environment.get("SLACK_CONNECTIONS", "2"))
+        await slack.until(lambda: slack.socket.opened >= opened + wanted and len(slack.socket.live) >= wanted, 20)
+
+    async def _on_slack_by_http(self, slack: SlackServer, starts: int) -> None:
+        """Nothing tells when an HTTP port is there, so it is asked."""
+        async with asyncio.timeout(20):
+            while self.lines().count(STARTED) <= starts or (await self.http("/readyz"))[0] != 200:
+                await asyncio.sleep(0.05)
+        slack.request_url = f"{self.address}/slack/events"
 
     async def kill(self) -> None:
         """SIGKILL, as a power cut would."""
@@ -84,19 +123,42 @@ class EaselProcess:
     def lines(self) -> str:
         return self.log.read_text() if self.log.exists() else ""
 
+    @property
+    def address(self) -> str:
+        """Easel's own HTTP port, as it was told at the last start."""
+        port = self.lines().rsplit("http://127.0.0.1:", 1)[1].split('"')[0].strip("/")
+        return f"http://127.0.0.1:{port}"
+
     async def http(self, path: str) -> tuple[int, object]:
         """(status, JSON) of one of Easel's own addresses."""
-        port = self.lines().rsplit("http://127.0.0.1:", 1)[1].split('"')[0].strip("/")
-        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as answer:
+        async with aiohttp.ClientSession() as session, session.get(f"{self.address}{path}") as answer:
             return answer.status, await answer.json()
+
+
+def _of_discord(discord: DiscordServer) -> dict[str, str]:
+    return {"DISCORD_TOKEN": discord.token, "DISCORD_API_BASE": discord.url}
+
+
+def _of_slack(slack: SlackServer) -> dict[str, str]:
+    return {
+        "SLACK_BOT_TOKEN": slack.team.token,
+        "SLACK_APP_TOKEN": slack.app_token,
+        "SLACK_SIGNING_SECRET": slack.signing_secret,
+        "SLACK_API_BASE": slack.url,
+    }
 
 
 @asynccontextmanager
 async def easel(
-    discord: DiscordServer, simulator: Simulator, data: Path, environment: Mapping[str, str] | None = None
+    discord: DiscordServer | None,
+    simulator: Simulator,
+    data: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    slack: SlackServer | None = None,
 ) -> AsyncIterator[EaselProcess]:
     """A running bot; what is left of it at the end is killed."""
-    process = EaselProcess(discord, simulator, data, **(environment or {}))
+    process = EaselProcess(discord, simulator, data, slack=slack, **(environment or {}))
     try:
         yield process
     finally:

@@ -19,6 +19,9 @@ PLACES = {
     "Life": "bot.life",
     "Client": "adapters.wavespeed.client",
     "DiscordReply": "adapters.discord.reply",
+    "SlackReply": "adapters.slack.reply",
+    "Api": "adapters.slack.api",
+    "Wires": "adapters.slack.wires",
 }
 
 
