@@ -124,6 +124,14 @@ class Platform(Protocol):
     async def close(self) -> None: ...
 
 
+@runtime_checkable
+class Sweeps(Protocol):
+    """A platform that keeps what runs out: whatever nobody came back for, in the vault or on the disk."""
+
+    async def sweep(self) -> int:
+        """Forget it. Returns how much it was. Called between `login` and `close`, once an hour."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """An accepted, paid submit. `id` is the API's own."""

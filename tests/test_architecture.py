@@ -16,14 +16,17 @@ import adapters.discord
 import adapters.wavespeed
 from adapters.discord.settings import DiscordSettings
 from adapters.wavespeed.settings import WaveSpeedSettings
-from bot.ports import Backend, Platform
+from bot.ports import Backend, Platform, Sweeps
 
 if TYPE_CHECKING:
     import adapters.terminal
+    from adapters.slack.client import Slack
+    from adapters.web.client import Web
 
     # Checked by mypy: each adapter module fits its protocol, though nothing imports it by name.
     _platforms: tuple[Platform, ...] = (adapters.discord.connect(), adapters.terminal.connect())
     _backends: tuple[Backend, ...] = (adapters.wavespeed.connect(),)
+    _sweeping: tuple[type[Sweeps], ...] = (Slack, Web)
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("bot", "adapters", "commands")

@@ -66,6 +66,7 @@ class Slack:
         self._open = AsyncExitStack()
         self._logged_in = False
         self._app: AsyncApp | None = None
+        self._states: VaultStates | None = None
         self._sockets: Sockets | None = None
         self._events, self._installing = pages.Events(), pages.Installing()
         self._dispatch: Dispatch | None = None
@@ -102,8 +103,8 @@ class Slack:
         """The app with its handlers. (bolt reads SLACK_* itself where it is told nothing: it is told everything.)"""
         flow: AsyncOAuthFlow | None = None
         if installed is not None:
-            states = VaultStates(vault, self._settings.client_id)
-            flow = pages.flow(self._settings, self._wires.api, installed, states, self._wires.workspaces.forget)
+            self._states = VaultStates(vault, self._settings.client_id)
+            flow = pages.flow(self._settings, self._wires.api, installed, self._states, self._wires.workspaces.forget)
         self._app = AsyncApp(
             name="easel",
             logger=bolt_logger(),
@@ -143,6 +144,10 @@ class Slack:
     def reopen(self, address: str) -> SlackReply:
         """Raises ValueError for a text that is no address of ours."""
         return SlackReply(self._wires, Address.parse(address))
+
+    async def sweep(self) -> int:
+        """Forget who set out to add Easel and never came back."""
+        return await self._states.sweep() if self._states else 0
 
     @property
     def ready(self) -> bool:

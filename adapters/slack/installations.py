@@ -123,13 +123,20 @@ class VaultStates(AsyncOAuthStateStore):
             return False
         return int(match["expires"]) >= self._clock()
 
+    async def sweep(self) -> int:
+        """Forget those that nobody came back with; returns how many."""
+        return (await self._sweep())[0]
+
     async def _swept(self) -> int:
-        """Forget those that nobody came back with; returns how many are left."""
+        """The same; returns how many are left."""
+        return (await self._sweep())[1]
+
+    async def _sweep(self) -> tuple[int, int]:
         names = await self._vault.names(self._beginning)
         old = [name for name in names if self._expires(name) < self._clock()]
         for name in old:
             await self._vault.remove(name)
-        return len(names) - len(old)
+        return len(old), len(names) - len(old)
 
     def _expires(self, name: str) -> int:
         match = _STATE.fullmatch(name.removeprefix(self._beginning))

@@ -95,6 +95,9 @@ class Web:
     def ready(self) -> bool:
         return self._serving and self._taking
 
+    async def sweep(self) -> int:
+        return await self._home.uploads.sweep() if self._home else 0
+
     async def stop_taking(self) -> None:
         """The windows close, too: they find the next start by themselves."""
         self._taking = False

@@ -145,6 +145,20 @@ class Uploads:
         del self._kept[upload.id]
         upload.path.unlink(missing_ok=True)
 
+    async def sweep(self) -> int:
+        """Delete what is too old, also where nobody looks any more; returns how many files went."""
+        before = len(self._kept)
+        self._forget()
+        strays = await asyncio.to_thread(self._strays, frozenset(self._kept))
+        for path in strays:
+            path.unlink(missing_ok=True)
+        return before - len(self._kept) + len(strays)
+
+    def _strays(self, kept: frozenset[str]) -> list[Path]:
+        """Files that nobody can ask for. Those that just arrive are young."""
+        oldest = time.time() - KEPT
+        return [path for path in self._root.iterdir() if path.name not in kept and path.stat().st_mtime < oldest]
+
     async def read(self, attachment: Attachment, person: str, *, most: int) -> bytes:
         """Raises BadRequest if it is too large, or kept no more."""
         found = self.get(attachment.key, person)

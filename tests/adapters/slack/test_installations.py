@@ -230,6 +230,17 @@ async def test_those_that_never_came_back_are_swept(vault: Vault) -> None:
     assert len(await vault.names("slack:state:")) == 1
 
 
+async def test_they_are_swept_also_where_nobody_sets_out_any_more(vault: Vault) -> None:
+    time = Time()
+    states = VaultStates(vault, clock=time)
+    for _ in range(3):
+        await states.async_issue()
+    assert await states.sweep() == 0
+    time.now += STATE_LIFE + 1
+    assert await states.sweep() == 3
+    assert await vault.names("slack:state:") == []
+
+
 async def test_very_many_at_once_are_put_off(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installations, "MOST_STATES", 3)
     time = Time()

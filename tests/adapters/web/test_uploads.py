@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -150,6 +152,22 @@ def test_uploads_are_kept_for_an_hour_a_few_each_and_so_many_bytes(tmp_path: Pat
     now = uploads.KEPT + 1
     assert made.get(big.id, "ben") is None
     assert list((tmp_path / "uploads").iterdir()) == []
+
+
+async def test_the_sweep_takes_what_nobody_looks_for_any_more_and_leaves_the_rest(tmp_path: Path) -> None:
+    now = 0.0
+    made = Uploads(tmp_path / "uploads", lambda: now)
+    old, stray, arriving = kept(made, 1), tmp_path / "uploads" / "stray", tmp_path / "uploads" / "arriving"
+    for path in (stray, arriving):
+        path.write_bytes(b"x")
+    long_ago = time.time() - uploads.KEPT - 1
+    for path in (stray, old.path):
+        os.utime(path, (long_ago, long_ago))
+    assert await made.sweep() == 1
+    assert sorted(path.name for path in (tmp_path / "uploads").iterdir()) == ["ana1", "arriving"]
+    now = uploads.KEPT + 1
+    assert await made.sweep() == 1
+    assert [path.name for path in (tmp_path / "uploads").iterdir()] == ["arriving"]
 
 
 # ---- parameters ----
