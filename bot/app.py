@@ -9,7 +9,7 @@ import itertools
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -35,10 +35,10 @@ from bot.library import Library
 from bot.life import Life
 from bot.pacing import Durations, backoff
 from bot.pictures import Gallery
-from bot.ports import Backend, Platform, Route
+from bot.ports import Backend, Platform, Route, Sweeps
 from bot.pricing import Pricing
 from bot.settings import Settings, raw, read
-from bot.store import Database, Record, Store
+from bot.store import Database, Record, Store, sweeping
 from bot.store.migrate import upgrade
 from bot.vault import Vault
 from bot.web import Web
@@ -153,7 +153,7 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
         stack.push_async_callback(intake.close)
         await _mend(intake, engine, left)
         intake.pump()
-        async with background(life.brake.watch(), _refresh(life), _sweep(settings, gallery, engine)):
+        async with background(life.brake.watch(), _refresh(life), _sweep(settings, database, life, engine)):
             yield Easel(
                 settings=settings,
                 capabilities=backend.capabilities,
@@ -239,17 +239,32 @@ async def _refresh(life: Life) -> None:
         await asyncio.sleep(PRICE_EVERY)
 
 
-async def _sweep(settings: Settings, gallery: Gallery, engine: Engine) -> None:
+async def _sweep(settings: Settings, database: Database, life: Life, engine: Engine) -> None:
+    days = max(settings.jobs_days, settings.pictures_days)  # a picture that is there can be shown
+
+    async def files() -> int:
+        return await life.gallery.sweep(days=settings.pictures_days, most_bytes=settings.pictures_max_gb * 1e9)
+
+    brooms: dict[str, Callable[[], Awaitable[object]]] = {
+        "files": files,
+        "workflows": lambda: engine.sweep(WORKFLOWS_KEPT),
+        "rows": lambda: sweeping.sweep(database, jobs_days=days),
+    }
+    brooms |= {name: platform.sweep for name, platform in life.platforms.items() if isinstance(platform, Sweeps)}
     wait = FIRST_SWEEP
     while True:
         await asyncio.sleep(wait)
         wait = SWEEP_EVERY
-        try:
-            files = await gallery.sweep(days=settings.pictures_days, most_bytes=settings.pictures_max_gb * 1e9)
-            workflows = await engine.sweep(WORKFLOWS_KEPT)
-            log.info("swept", files=files, workflows=workflows)
-        except Exception:  # tried again in an hour
-            log.exception("sweep failed")
+        log.info("swept", **{name: await _swept(name, broom) for name, broom in brooms.items()})
+
+
+async def _swept(name: str, broom: Callable[[], Awaitable[object]]) -> str:
+    """One that breaks holds up no other, and is tried again in an hour."""
+    try:
+        return str(await broom())
+    except Exception:
+        log.exception("sweep failed", what=name)
+        return "failed"
 
 
 @asynccontextmanager

@@ -5,7 +5,8 @@
     any → returned           no picture came of it, and nothing was paid: nothing is counted
     posting → uncertain      nobody can know: the person is told and not charged; the budget is, to be safe
 
-Every arrow is a compare-and-set, so a POST is made by exactly one process, once. The rows stay for good.
+Every arrow is a compare-and-set, so a POST is made by exactly one process, once. The rows stay when a
+job is deleted, and go 400 days later at the earliest (`bot.store.sweeping`).
 """
 
 from __future__ import annotations

@@ -64,6 +64,11 @@ class Settings(BaseSettings):
 
     pictures_days: int = Field(default=30, ge=1, description="Days that pictures are kept.")
     pictures_max_gb: float = Field(default=5.0, gt=0, description="Gigabytes of pictures kept; the oldest go first.")
+    jobs_days: int = Field(
+        default=365,
+        ge=1,
+        description="Days that a job is remembered (in `/history`); at the least as long as pictures.",
+    )
     embed_parameters: bool = Field(default=True, description="Write prompt, seed and so on into public PNG files.")
 
     nsfw: Literal["spoiler", "age_restricted", "block"] = Field(
