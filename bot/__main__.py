@@ -78,6 +78,10 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     commands.add_parser("run", help="run the bot (also without any command)").set_defaults(run=_run)
     commands.add_parser("doctor", help="look whether all is well, and say what to do").set_defaults(run=_doctor)
     commands.add_parser("migrate", help="bring the database up to date").set_defaults(run=_migrate)
+    move = commands.add_parser("move", help="carry everything from SQLite to an empty Postgres")
+    move.add_argument("to", nargs="?", default="", metavar="postgresql://…", help="default: EASEL_DATABASE_URL")
+    move.add_argument("--undo", action="store_true", help="let the SQLite file that was moved be started again")
+    move.set_defaults(run=_move)
     imagine = commands.add_parser("imagine", help="draw one picture here, without a chat")
     if "imagine" in argv:
         _arguments_of_imagine(imagine)
@@ -244,6 +248,45 @@ def _migrate(_arguments: Arguments) -> int:
         changed = upgrade(database)
         print(f"{before or 'empty'} → {current(database)}" if changed else f"{before}: already up to date")
     return 0
+
+
+def _move(arguments: Arguments) -> int:
+    from bot import folder, moving
+    from bot.errors import BadSettings
+    from bot.settings import Settings, read
+    from bot.store import Database
+
+    settings = read(Settings)[0]
+    file = _sqlite_file(settings)
+    if not file.is_file():
+        raise BadSettings(f"There is no SQLite database at {file}, so there is nothing to move.")
+    with folder.held(settings.data_dir), contextlib.closing(Database(f"sqlite:///{file}")) as source:
+        if arguments.undo:
+            print(f"{file} can be started again." if moving.undo(source) else f"{file} was never moved.")
+            return 0
+        with contextlib.closing(Database(_postgres(settings, arguments.to))) as target:
+            moved = moving.move(source, target)
+    for table in moved.tables:
+        print(f"{table.name:10} {table.rows:9,} rows  ✓ {table.digest[:16]}")
+    print("It was all there already." if moved.again else "Everything is there, checked row by row.")
+    print(f"Jobs under way: {moved.under_way}. They go on at the next start with EASEL_DATABASE_URL=postgresql://…")
+    return 0
+
+
+def _sqlite_file(settings: Settings) -> Path:
+    """The one in use, or the one that was, when the settings name Postgres by now."""
+    scheme, _, path = settings.database.partition(":///")
+    return Path(path) if scheme == "sqlite" else settings.data_dir / "easel.sqlite"
+
+
+def _postgres(settings: Settings, url: str) -> str:
+    from bot.errors import BadSettings
+
+    if url.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
+        return settings.model_copy(update={"database_url": url}).database
+    if url or settings.database.startswith("sqlite"):
+        raise BadSettings("Where to? `python -m bot move postgresql://…`, or EASEL_DATABASE_URL set to it.")
+    return settings.database
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from bot.intake import Intake
 from bot.ledger import Ledger
 from bot.library import Library
 from bot.life import Life
+from bot.moving import check_in_use
 from bot.pacing import Durations, backoff
 from bot.pictures import Gallery
 from bot.ports import Backend, Platform, Route, Sweeps
@@ -116,6 +117,7 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
         database = Database(settings.database)
         stack.callback(database.close)
         await asyncio.to_thread(upgrade, database)
+        await asyncio.to_thread(check_in_use, database)
         gallery = Gallery(settings.data_dir)
         store, ledger = Store(database, gallery.pictures), Ledger(database, EXECUTOR)
         await stack.enter_async_context(backend)

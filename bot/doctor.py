@@ -148,6 +148,7 @@ def _revision(connection: Connection, where: str) -> Check:
     import sqlalchemy as sa
 
     from bot.ledger import State
+    from bot.moving import moved_to
     from bot.store import migrate
     from bot.store.tables import ledger
 
@@ -158,6 +159,8 @@ def _revision(connection: Connection, where: str) -> Check:
         return Check("Database", False, f"{where} belongs to a newer Easel ({found}). Install that version again.")
     if found < newest:
         return Check("Database", False, f"{where} is at {found}, {newest} is needed. Run `python -m bot migrate`.")
+    if (place := moved_to(connection)) is not None:
+        return Check("Database", False, f"{where} was moved to {place}. Set EASEL_DATABASE_URL to that.")
     lost = connection.execute(
         sa.select(sa.func.count()).select_from(ledger).where(ledger.c.state == State.UNCERTAIN)
     ).scalar_one()

@@ -107,6 +107,12 @@ async def _through_faults(part: Callable[[str], Awaitable[T]], job_id: str) -> T
     return await part(job_id)
 
 
+def has_run(connection: sa.Connection) -> bool:
+    """Whether the engine remembers any run in this Postgres."""
+    there = sa.inspect(connection).has_table("workflow_status", schema="dbos")
+    return there and connection.execute(sa.text("SELECT 1 FROM dbos.workflow_status LIMIT 1")).first() is not None
+
+
 class Engine:
     """One per process. `url` names the engine's own database, `executor` this process among its peers."""
 

@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
 
 INSTALLED = "pginstall18"
 UNPRIVILEGED = "nobody"
@@ -38,6 +41,17 @@ def postgres() -> Iterator[str]:
         )
         with _serving(binaries, data, folder, person):
             yield f"postgresql://postgres@/postgres?host={folder}"
+
+
+def new_database(server: str) -> str:
+    """A database of its own on this server."""
+    name = f"easel_{uuid4().hex[:12]}"
+    url = sa.make_url(server).set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return url.set(database=name).render_as_string(hide_password=False)
 
 
 def _person() -> dict[str, Any]:
