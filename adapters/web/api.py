@@ -17,7 +17,7 @@ from adapters.web.pace import Pace, Rate
 from adapters.web.people import Person, clean_name
 from adapters.web.turn import Question
 from adapters.web.uploads import Upload
-from adapters.web.wire import Refusal, answer, number_of, object_of, refused, slow_down, text_of
+from adapters.web.wire import Refusal, answer, number_of, object_of, refused, slow_down, sound, text_of
 from bot.errors import BadRequest, DiskFull
 from bot.pictures import parameters_of
 from bot.ports import Handler, Route
@@ -127,7 +127,7 @@ class Api:
         slow_down(self._uploads, person.id)
         try:
             home.easel.gallery.check_room()
-            kept = await home.uploads.take(request, person.id, unquote(request.headers.get("X-Name", ""))[:100])
+            kept = await home.uploads.take(request, person.id, _name(request))
         except (BadRequest, DiskFull) as error:
             return answer(refused(error))
         size = {"width": kept.size.width, "height": kept.size.height}
@@ -163,6 +163,11 @@ class Api:
         home.people.remember(response, renamed)
         home.board.renamed(renamed)
         return response
+
+
+def _name(request: web.Request) -> str:
+    """Of the file, as the page says it."""
+    return sound(unquote(request.headers.get("X-Name", "")))[:100]
 
 
 # ---- bodies ----

@@ -56,12 +56,32 @@ async def body(request: web.Request) -> dict[str, Any]:
     if request.content_type != "application/json":
         raise Refusal(415, "This takes JSON.")
     try:
-        found = json.loads(await read(request, MOST_BODY))
+        found = _sound(json.loads(await read(request, MOST_BODY)))
     except (ValueError, RecursionError):
         raise Refusal(400, "That is no JSON.") from None
     if not isinstance(found, dict):
         raise Refusal(400, "That is no JSON object.")
     return found
+
+
+def sound(text: str) -> str:
+    """Without what no UTF-8 and no database can hold: halves of a cut emoji, and zero bytes.
+
+    JSON carries both, and one row with them would be the end of every answer that tells of it.
+    """
+    return text.encode(errors="ignore").decode().replace("\0", "")
+
+
+def _sound(found: Any) -> Any:
+    match found:
+        case str():
+            return sound(found)
+        case dict():
+            return {sound(name): _sound(value) for name, value in found.items()}
+        case list():
+            return [_sound(value) for value in found]
+        case _:
+            return found
 
 
 async def read(request: web.Request, most: int) -> bytes:

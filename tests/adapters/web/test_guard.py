@@ -180,8 +180,9 @@ async def test_beyond_this_machine_it_asks_for_the_token(tmp_path: Path) -> None
     async with Playground(tmp_path, web_token=SecretStr(TOKEN), public_url=public) as house:
         async with aiohttp.ClientSession() as session:
             for path in ("/", "/api/start", "/api/events", "/static/icon.svg", "/pictures/x/1"):
-                async with session.get(house.url + path) as answer:
-                    assert answer.status == 401
+                for given in ({}, {"Authorization": "Bearer \udcff"}):
+                    async with session.get(house.url + path, headers=given) as answer:
+                        assert answer.status == 401
         ana = await house.visitor(headers={"Authorization": f"Bearer {TOKEN}", "Host": "easel.example.org"})
         headers = {**POSTING, "Origin": public}
         assert await ana.status("POST", "/api/say", json=say(), headers=headers) == 200
@@ -249,3 +250,19 @@ def test_only_our_own_names_are_answered(how: dict[str, str], host: str, ours: b
     else:
         with pytest.raises(Refusal):
             guard.check(request)
+
+
+@pytest.mark.parametrize("broken", ["\ud83d", "\0"])
+async def test_no_text_makes_the_channel_unreadable(house: Playground, broken: str) -> None:
+    ana, ben = await house.visitors(2)
+    window = await ben.window()
+    message = await window.over(await ana.drawing(f"a red{broken} fox"))
+    assert [line["text"] for line in message["card"]["lines"] if line["style"] == "quote"] == ["a red fox"]
+    assert (await ben.get("/api/start"))["messages"] == [message]
+    for path, more in (
+        ("/api/press", {"verb": "details", "job": broken}),
+        ("/api/use", {"name": "details", "message": broken}),
+        ("/api/run", {"command": "imagine", "options": {"prompt": "x", "size": broken + "9", broken: broken}}),
+        ("/api/me", {"name": broken}),
+    ):
+        assert (await ana.post(path, **more))["kind"] in ("error", "note"), path
