@@ -43,7 +43,7 @@ def _text(option: Option, text: str, easel: Easel) -> str:
 def _number(option: Option, given: Any, easel: Easel) -> int | float:
     try:
         number = float(given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         raise BadRequest(f"{option.name} is a number, not “{str(given)[:40]}”.", field=option.name)

@@ -191,6 +191,12 @@ async def test_a_line_that_makes_no_sense_is_refused_at_its_field_and_draws_noth
     assert (await ana.get("/api/start"))["messages"] == []
 
 
+async def test_a_number_beyond_all_bounds_is_refused_kindly(house: Playground) -> None:
+    ana = await house.visitor()
+    answer = await ana.post("/api/run", command="imagine", options={"prompt": "a fox", "seed": 10**400})
+    assert (answer["kind"], answer["field"]) == ("error", "seed")
+
+
 async def test_the_form_view_asks_the_same(house: Playground) -> None:
     ana = await house.visitor()
     window = await ana.window()
