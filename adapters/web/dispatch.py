@@ -101,6 +101,7 @@ class Dispatch:
         added = self._sources(person, sources)
         pictures = [added[name] for name in SOURCES if name in added]
         line = typed.read(text, self._easel, self._catalogue, pictures)
+        self._check_meant(text.strip(), line.command)
         if line.lacks:
             raise _lacking(line.command, line.lacks[0])
         return line.command, line.options
@@ -143,6 +144,17 @@ class Dispatch:
         near = difflib.get_close_matches(match["name"].lower(), names, n=1)
         way_out = f"Did you mean /{near[0]}?" if near else "Type / to see what I can do."
         raise BadRequest(f"There is no /{match['name'][:40]}. {way_out}")
+
+    def _check_meant(self, text: str, command: Command) -> None:
+        """Raise BadRequest where a command after a slash would be drawn as a prompt: that costs money."""
+        match = _NAMED.match(text)
+        if match is None or command.name.split()[0] == (name := match["name"].lower()):
+            return
+        meant = next(it for it in self._catalogue if it.where is Where.SLASH and it.name.split()[0] == name)
+        picture = next((it.name for it in meant.options if it.required and it.kind is Kind.PICTURE), None)
+        if picture is not None:
+            raise _lacking(meant, picture)
+        raise BadRequest(f"/{name} doesn't take that: {meant.description}. To draw it, leave out the slash.")
 
     def _known(self, where: Where, name: str) -> Command:
         """Raises BadRequest for what an older page still offers."""

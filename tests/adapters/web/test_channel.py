@@ -182,6 +182,8 @@ async def test_a_line_that_makes_no_sense_is_refused_at_its_field_and_draws_noth
         ("/show", "id"),
         ("/imagine", "prompt"),
         ("/imagin a fox", None),
+        ("/edit make it blue", "image"),
+        ("/show me a dragon", None),
         ("a fox --lora nosuchlora", "loras"),
     ):
         answer = await ana.say(text)
