@@ -46,8 +46,11 @@ class Events:
             return web.Response(status=503, text="starting")
         if (request.content_length or 0) > MOST_BODY:
             return web.Response(status=413)
-        answer = await self._app.async_dispatch(await to_bolt_request(request))
-        return await to_aiohttp_response(answer)
+        try:
+            asked = await to_bolt_request(request)
+        except (ValueError, TypeError, AttributeError):  # bolt reads the body before it looks at the signature
+            return web.Response(status=400)
+        return await to_aiohttp_response(await self._app.async_dispatch(asked))
 
     async def _once(self, req: AsyncBoltRequest, next: Callable[[], Awaitable[Any]]) -> BoltResponse | None:
         """Slack signs each of its requests anew, a retry as well: only somebody else repeats one."""

@@ -190,7 +190,7 @@ class SlackTurn:
         try:
             return await self._with(place)
         except Refused as refused:
-            raise self._closed(refused) from None
+            raise self._closed(refused, channel) from None
         except Down as down:
             if down.sent or down.retry_after is None:
                 raise TryAgain("Slack doesn't answer just now. Please try again in a moment.") from None
@@ -205,12 +205,12 @@ class SlackTurn:
         await self._aside.say(Card("Queued", (Line("It is busy here just now: the picture comes without progress."),)))
         return SlackReply(self._wires, place)
 
-    def _closed(self, refused: Refused) -> EaselError:
+    def _closed(self, refused: Refused, channel: str) -> EaselError:
         if refused.dead:
             return KeyRefused("Slack no longer accepts my token. Whoever runs this bot has to renew it.")
         if refused.error not in CLOSED_PLACE:
             log.error("slack refused a message", error=refused.error)
-        if self._place.channel != self._asked.channel:
+        if channel != self._asked.channel:
             return _no_direct(refused)
         return _not_here(refused, self._place, self._workspace.name)
 
