@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from typing import TYPE_CHECKING
 
 from bot import cards
 from bot.errors import BadRequest, NotAllowed
 from commands import access
-from commands.delivering import closed_on_error
+from commands.delivering import closed_on_error, posted
 from commands.spec import Command, Options, Turn, Where
 
 if TYPE_CHECKING:
     from bot.easel import Easel
-    from bot.store import Record
-
-POSTED_WITHIN = 10.0
-"""Seconds that a delivery under way is waited for."""
 
 
 async def run(easel: Easel, turn: Turn, options: Options) -> None:
@@ -27,7 +21,7 @@ async def run(easel: Easel, turn: Turn, options: Options) -> None:
         job = record.job
         if record.outcome is None:  # a message that shows the end may be pressed before we hear that it is out
             raise BadRequest(f"{job.short} is still under way. Stop it first, with Cancel.")
-        job = (await _posted(easel, record)).job
+        job = (await posted(easel, record)).job
         # The files first: whatever becomes of the message, nothing can show the picture again.
         await easel.gallery.discard(job.id)
         await easel.store.mark_deleted(job.id)
@@ -37,17 +31,6 @@ async def run(easel: Easel, turn: Turn, options: Options) -> None:
             await reply.close(cards.notice("The files are deleted", f"The message could not be removed: {error}"))
             return
         await reply.close(cards.notice("Deleted", f"{job.short} is gone, message and files."))
-
-
-async def _posted(easel: Easel, record: Record) -> Record:
-    """As it is once we hear that it is out: a delivery whose answer got lost would post anew what we remove meanwhile."""
-    until = time.monotonic() + POSTED_WITHIN
-    while record.state != "closed":
-        if time.monotonic() > until:
-            raise BadRequest(f"{record.job.short} is still being posted. Please press Delete again in a moment.")
-        await asyncio.sleep(0.1)
-        record = await easel.store.get(record.job.id)
-    return record
 
 
 DELETE = Command("delete", "Delete the message and its pictures", run, where=Where.BUTTON)

@@ -8,12 +8,14 @@ message, so that nobody waits for a picture that never comes.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from bot import cards
-from bot.errors import EaselError, GaveUp, NotAllowed
+from bot.errors import BadRequest, EaselError, GaveUp, NotAllowed
 from bot.images import ImageRequest
 from bot.pictures import MAX_SOURCE_BYTES
 from bot.ports import DeliveryFailed, Reply
@@ -23,6 +25,10 @@ from commands.spec import Turn
 if TYPE_CHECKING:
     from bot.easel import Easel
     from bot.images import Picture
+    from bot.store import Record
+
+POSTED_WITHIN = 10.0
+"""Seconds that a delivery under way is waited for."""
 
 
 async def draw(easel: Easel, turn: Turn, asked: Asked, *, source: Picture | None = None) -> None:
@@ -71,6 +77,20 @@ async def closed_on_error(reply: Reply) -> AsyncIterator[None]:
 async def _close(reply: Reply, error: EaselError) -> None:
     with contextlib.suppress(DeliveryFailed):  # nothing was accepted, and there is no other way to tell them
         await reply.close(cards.refused(error))
+
+
+async def posted(easel: Easel, record: Record) -> Record:
+    """As it is once we hear that it is out: a delivery under way would post anew what is taken down meanwhile.
+
+    Raises BadRequest where that takes too long.
+    """
+    until = time.monotonic() + POSTED_WITHIN
+    while record.state != "closed":
+        if time.monotonic() > until:
+            raise BadRequest(f"{record.job.short} is still being posted. Please ask again in a moment.")
+        await asyncio.sleep(0.1)
+        record = await easel.store.get(record.job.id)
+    return record
 
 
 async def _request(easel: Easel, turn: Turn, asked: Asked, picture: Picture | None) -> ImageRequest:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bot import cards
 from bot.errors import BadRequest
 from commands import access
-from commands.delivering import closed_on_error
+from commands.delivering import closed_on_error, posted
 from commands.spec import Command, Options, Turn, Where
 
 if TYPE_CHECKING:
@@ -24,10 +24,11 @@ async def run(easel: Easel, turn: Turn, options: Options) -> None:
         access.check_may_remove(record, turn, what="cover it")
         # Marked first: what comes, or is shown again, is covered whatever becomes of the message.
         await easel.store.mark_spoiler(record.job.id)
-        if (await easel.store.get(record.job.id)).outcome is None:
+        record = await easel.store.get(record.job.id)
+        if record.outcome is None:
             await reply.close(cards.notice("Marked", "The pictures come behind a spoiler."))
             return
-        await turn.hide(message)
+        await turn.hide((await posted(easel, record)).message_key or message)
         await reply.close(cards.notice("Covered", "The pictures are behind a spoiler now."))
 
 

@@ -41,11 +41,16 @@ async def take_down(wires: Wires, workspace: Workspace, address: str) -> None:
 async def cover(wires: Wires, workspace: Workspace, easel: Easel, key: str, user: str) -> None:
     """The same answer once more with its pictures covered, then the old one goes with its files. Raises NotAllowed.
 
-    Slack covers nothing in a message that is there.
+    Slack covers nothing in a message that is there. Who asks while another one is being covered covers that one's.
     """
     record = await easel.store.by_message(key)
     if record is None:
         raise NotAllowed("I don't know where that message is.")
+    async with wires.covering[record.job.id]:
+        await _put_covered(wires, workspace, easel, await easel.store.get(record.job.id))
+
+
+async def _put_covered(wires: Wires, workspace: Workspace, easel: Easel, record: Record) -> None:
     old = _parsed(record.job.address)
     fresh = SlackReply(wires, replace(old, message="", files=(), nonce=new_nonce()))
     try:

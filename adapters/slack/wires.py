@@ -42,6 +42,8 @@ class Wires:
     """Progress edits on the wire."""
     completing: dict[tuple[str, ...], asyncio.Task[None]] = field(default_factory=dict)
     """Uploads that are being completed, by their files: a delivery that was given up leaves them on the wire."""
+    covering: Each[asyncio.Lock] = field(default_factory=lambda: Each(asyncio.Lock))
+    """One cover at a time, by job."""
     homes: Homes = field(default_factory=Homes)
     wall: Callable[[], float] = time.time
     _latest: OrderedDict[str, Address] = field(default_factory=OrderedDict)

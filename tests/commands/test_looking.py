@@ -231,7 +231,7 @@ async def test_delete_waits_for_a_delivery_that_is_under_way(home: House) -> Non
 
 
 async def test_delete_gives_up_on_a_delivery_that_does_not_end(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("commands.delete.POSTED_WITHIN", 0.2)
+    monkeypatch.setattr("commands.delivering.POSTED_WITHIN", 0.2)
     job = await home.job(state="being posted")
     turn = await home.press("delete", job)
     assert "again in a moment" in said(turn)

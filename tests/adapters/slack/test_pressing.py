@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -111,6 +112,26 @@ async def test_mark_as_spoiler_puts_a_covered_one_in_its_place(it: Office) -> No
     asked = await it.server.press(it.ana, covered, "🗑️ Delete")
     await it.answered(asked, "Deleted")
     assert it.server.by_bot(it.channel) == []
+
+
+async def test_marked_twice_at_once_one_message_is_left(it: Office) -> None:
+    message = await it.drawn("a red fox")
+    asked = await asyncio.gather(*(it.server.message_shortcut(it.ana, message, SPOILER) for _ in range(2)))
+    for each in asked:
+        await it.answered(each, "Covered")
+    (covered,) = it.server.by_bot(it.channel)
+    assert "👁️ Send me the original" in covered.buttons
+
+
+async def test_marked_while_it_is_being_posted_one_message_is_left(it: Office) -> None:
+    it.server.fail("chat.delete", delay=0.5)  # the pictures are seen, and their delivery isn't over
+    await it.imagine("a red fox")
+    await it.server.until(lambda: any(each.pictures for each in it.server.by_bot(it.channel)))
+    message = next(each for each in it.server.by_bot(it.channel) if each.pictures)
+    asked = await it.server.message_shortcut(it.ana, message, SPOILER)
+    await it.answered(asked, "Covered")
+    covered = await it.finished()
+    assert "👁️ Send me the original" in covered.buttons
 
 
 async def test_withheld_is_told_privately(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
