@@ -30,6 +30,9 @@ class Address:
     sharing: float = 0.0
     """When Slack was first asked to share the files in a message, in seconds since 1970; 0 before that, and after."""
 
+    uploads: int = 0
+    """How often the pictures were uploaded, for as long as it is open."""
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises ValueError for a text that is no address."""
@@ -65,7 +68,7 @@ class Address:
         return replace(self, channel=channel, message=ts)
 
     def closed(self) -> Self:
-        return replace(self, nonce="", sharing=0.0)
+        return replace(self, nonce="", sharing=0.0, uploads=0)
 
 
 _LONG = {
@@ -78,6 +81,7 @@ _LONG = {
     "n": "nonce",
     "f": "files",
     "s": "sharing",
+    "u": "uploads",
 }
 
 

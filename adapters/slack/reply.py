@@ -18,7 +18,7 @@ from adapters.slack.pace import Window, state
 from adapters.slack.render import blocks, message
 from adapters.slack.wires import PATIENCE, Wires, delete_message, ephemeral
 from adapters.slack.workspaces import Unknown, Workspace
-from bot.cards import Card
+from bot.cards import Card, Line
 from bot.ports import DeliveryFailed, Keep
 
 log = structlog.get_logger(__name__)
@@ -26,9 +26,13 @@ log = structlog.get_logger(__name__)
 SETTLE = 1.5
 """Seconds that the end waits for a progress edit on the wire: overtaken, that one could overwrite the end."""
 SETTLED = 15.0
-"""Seconds after which files that stand nowhere surely were not shared."""
+"""Seconds after which files that stand nowhere were probably not shared. After each upload it is four times as long:
+while Slack is merely slow, one that is taken back and made anew comes no sooner, and leaves words without a picture."""
+MOST_SETTLED = 90.0
 TRIES = 2
 """Uploads of the same pictures in one delivery."""
+MOST_UPLOADS = 6
+"""Of the same pictures in all: then words say where they are found."""
 
 
 class SlackReply:
@@ -201,6 +205,9 @@ class SlackReply:
     async def _share(self, card: Card, keep: Keep | None) -> None:
         """One message with the pictures in place of the one that grew."""
         ts = await self._stand() if self._address.sharing else ""
+        if not ts and self._address.uploads >= MOST_UPLOADS:
+            await self._say(_unshown(card), keep)
+            return
         for _ in range(TRIES):
             if not ts:
                 await self._somewhere(lambda: self._shared(card, keep))
@@ -241,7 +248,8 @@ class SlackReply:
         if (task := self._wires.completing.get(place.files)) is not None:
             await asyncio.wait({task})
         token = (await self._workspace()).token
-        left = place.sharing + SETTLED - self._wires.wall()
+        settled = min(MOST_SETTLED, SETTLED * 4.0 ** max(0, place.uploads - 1))
+        left = place.sharing + settled - self._wires.wall()
         seen = await sharing.until_shared(self._wires.api, token, place.files, place.channel, within=max(1.0, left))
         if not seen.ts:
             await sharing.discard(self._wires.api, token, place.files)
@@ -256,7 +264,7 @@ class SlackReply:
         async with self._wires.room.hold(weight(card)):
             given = await uploads(card)
             files = [await sharing.upload(self._wires.api, token, each) for each in given]
-        self._address = replace(self._address, files=tuple(files))
+        self._address = replace(self._address, files=tuple(files), uploads=self._address.uploads + 1)
 
     async def _complete(self, card: Card) -> None:
         """In a task of its own: a delivery that is given up must not leave the answer unheard."""
@@ -317,6 +325,11 @@ class SlackReply:
                 return
         channel = await self._wires.people.direct(workspace, place.requester)
         await self._wires.post(workspace, channel, "", message(card))
+
+
+def _unshown(card: Card) -> Card:
+    found = Line("Slack took the pictures and showed them nowhere. /show and the id bring them again.")
+    return replace(card, pictures=(), lines=(*card.lines, found))
 
 
 def _final(refused: Refused) -> DeliveryFailed:

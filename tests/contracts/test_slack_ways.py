@@ -217,6 +217,32 @@ async def test_pictures_that_were_shown_nowhere_are_uploaded_anew(stage: SlackSt
     assert [file.deleted for file in stage.server.files.values()] == [True, False]
 
 
+async def test_a_slow_slack_is_waited_for_ever_longer(stage: SlackStage, tmp_path: Path) -> None:
+    stage.server.share_delay = 2.0
+    reply = await stage.open()
+    await reply.close(fox(tmp_path))
+    assert len([message for message in stage.messages() if message.pictures]) == 1
+    assert stage.server.requests["files.completeUploadExternal"] == 2
+
+
+async def test_pictures_that_slack_never_shows_end_in_words(
+    stage: SlackStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slack_reply, "MOST_UPLOADS", 2)
+    monkeypatch.setattr(slack_reply, "MOST_SETTLED", 1.0)
+    stage.server.lost_shares = 100
+    row = Row()
+    reply = await stage.open()
+    with pytest.raises(DeliveryFailed) as failed:
+        await reply.close(fox(tmp_path), row.keep)
+    assert not failed.value.gone
+    again = (await stage.restart()).reopen(row.kept[-1])
+    await again.close(fox(tmp_path), row.keep)
+    (message,) = stage.messages()
+    assert "/imagine show" in message.text
+    assert stage.server.requests["files.completeUploadExternal"] == 2
+
+
 async def test_no_alternative_text_goes_along(stage: SlackStage, tmp_path: Path) -> None:
     stage.server.alt_text_loses_shares = True
     reply = await stage.open()

@@ -18,6 +18,7 @@ ADDRESSES = st.builds(
     nonce=WORD,
     files=st.lists(WORD.filter(bool), max_size=4).map(tuple),
     sharing=st.floats(0, 2e9),
+    uploads=st.integers(0, 9),
 )
 
 
