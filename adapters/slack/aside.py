@@ -26,7 +26,8 @@ LIFE, USES = 30 * 60, 5
 
 @dataclass(slots=True)
 class ResponseUrl:
-    url: str
+    url: str = field(repr=False)
+    """As good as a token."""
     born: float
     used: int = 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 class Workspace:
     """The bot as one workspace knows it. `enterprise` is the organisation that the workspace is part of, if any."""
 
-    token: str
+    token: str = field(repr=False)
     team: str
     enterprise: str
     bot_user: str

@@ -10,8 +10,9 @@ import pytest
 from slack_sdk.oauth.installation_store.models.bot import Bot
 
 from adapters.slack.api import Api
+from adapters.slack.aside import ResponseUrl
 from adapters.slack.people import People, Person
-from adapters.slack.workspaces import Unknown, Workspaces
+from adapters.slack.workspaces import Unknown, Workspace, Workspaces
 from bot.errors import KeyRefused
 from tests.servers.slack import SlackServer
 
@@ -47,6 +48,11 @@ async def server() -> AsyncIterator[SlackServer]:
 async def api(server: SlackServer) -> AsyncIterator[Api]:
     async with Api(server.api, own=server.url) as made:
         yield made
+
+
+def test_what_is_logged_of_it_holds_no_token() -> None:
+    assert "xoxb" not in repr(Workspace("xoxb-1", "T1", "", "U1", "B1", "easel"))
+    assert "hooks" not in repr(ResponseUrl("https://hooks.slack.com/commands/1", 0.0))
 
 
 async def test_the_operators_token_speaks_everywhere(server: SlackServer, api: Api) -> None:
