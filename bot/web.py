@@ -70,7 +70,8 @@ class Web:
         async def handler(request: web.Request) -> web.StreamResponse:
             if not self._token:
                 return web.Response(status=403, text="Closed: its operator has to set EASEL_WEB_TOKEN.")
-            if not hmac.compare_digest(_given(request).encode(errors="replace"), self._token.encode()):
+            given = _given(request).encode(errors="surrogateescape")  # a header may hold any bytes
+            if not hmac.compare_digest(given, self._token.encode()):
                 return web.Response(status=401, headers=CHALLENGE, text="This needs the operator's EASEL_WEB_TOKEN.")
             return await route.handler(request)
 

@@ -48,8 +48,8 @@ class Events:
             return web.Response(status=413)
         try:
             asked = await to_bolt_request(request)
-        except (ValueError, TypeError, AttributeError):  # bolt reads the body before it looks at the signature
-            return web.Response(status=400)
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
+            return web.Response(status=400)  # bolt reads the body before it looks at the signature
         return await to_aiohttp_response(await self._app.async_dispatch(asked))
 
     async def _once(self, req: AsyncBoltRequest, next: Callable[[], Awaitable[Any]]) -> BoltResponse | None:

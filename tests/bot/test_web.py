@@ -45,6 +45,7 @@ async def test_on_this_machine_nothing_is_asked() -> None:
         ("Bearer wrong", 401),
         ("Bearer", 401),
         ("Basic !!!", 401),
+        ("Bearer \udcff", 401),
         (f"Bearer {TOKEN}", 200),
         (basic("anyone", TOKEN), 200),
         (basic(TOKEN, ""), 401),

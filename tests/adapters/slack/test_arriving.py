@@ -124,6 +124,29 @@ async def test_forged_old_and_repeated_requests_are_refused(by_http: Office) -> 
     assert by_http.house.backend.posts == 1
 
 
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"{half", "application/json"),
+        (b"[1]", "application/json"),
+        (b"null", "application/json"),
+        (b"[" * 100_000, "application/json"),
+        (b"\xff\xfe", "application/json"),
+        (b"payload={half", "application/x-www-form-urlencoded"),
+        (b"text", "text/plain; charset=nonsense"),
+    ],
+)
+async def test_what_slack_never_sends_is_refused_and_no_error_of_ours(
+    by_http: Office, caplog: pytest.LogCaptureFixture, body: bytes, kind: str
+) -> None:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(by_http.server.request_url, data=body, headers={"Content-Type": kind}) as answer,
+    ):
+        assert answer.status == 400
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 async def test_a_retry_is_one_job(by_http: Office) -> None:
     asked = await by_http.server.mention(by_http.ana, by_http.channel, "a red fox")
     await by_http.server.replay(asked)
