@@ -59,6 +59,12 @@ class Dispatch:
     async def run(self, asked: Asked, ack: Ack) -> None:
         """Never raises, except to be cancelled."""
         try:
+            await self._take(asked, ack)
+        except Exception as error:  # before there was a turn to tell it in, e.g. the database's
+            _apologise(asked.kind, error)
+
+    async def _take(self, asked: Asked, ack: Ack) -> None:
+        try:
             workspace = await self._wires.workspaces.of(asked.team, asked.enterprise)
         except Unknown:
             log.info("asked in a workspace without a token")

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from adapters.slack import sockets
+from adapters.slack import dispatch, sockets
 from tests.adapters.slack.office import Office, office
 
 HTTP: dict[str, Any] = {"mode": "http", "signing_secret": SecretStr("local-signing-secret")}
@@ -186,3 +186,17 @@ async def test_workspaces_add_and_remove_it(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_dead_connection_is_noticed_soon() -> None:
     assert 4 * sockets.PING < 10
+
+
+async def test_a_database_that_fails_is_logged_and_not_raised(it: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(dispatch, "_apologise", lambda name, error: logged.append(f"{name}: {error}"))
+
+    async def broken(*_given: object) -> None:
+        raise OSError("disk")
+
+    monkeypatch.setattr(it.easel.store, "delivered_as", broken)
+    asked = await it.imagine("a red fox")
+    assert asked.failed is None
+    await it.slack.close()
+    assert logged == ["command: disk"]
