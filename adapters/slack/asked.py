@@ -114,8 +114,8 @@ class Asked:
         return (self.body.get("container") or {}).get("type") == "view" and not self.channel
 
     def place(self, channel: str) -> Place:
-        """`channel` is the real one. Direct messages belong to no community."""
-        return Place("slack", None if channel.startswith("D") else self.team, channel)
+        """`channel` is the real one, or the person whose direct messages it is. These belong to no community."""
+        return Place("slack", None if channel.startswith(("D", "U", "W")) else self.team, channel)
 
     # ---- what ----
 

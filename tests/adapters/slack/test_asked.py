@@ -125,6 +125,12 @@ def test_a_button_says_what_it_is() -> None:
     assert pressed({}) == ("", "", 0)
 
 
+def test_direct_messages_that_were_not_opened_are_no_community_either() -> None:
+    asked = Asked(Kind.BUTTON, BUTTON)
+    assert asked.place("U1").community is None
+    assert asked.place("W1").community is None
+
+
 def test_only_what_may_be_a_picture_is_one() -> None:
     files = [
         {"id": "F1", "name": "a.png", "mimetype": "image/png", "size": 3},
