@@ -161,6 +161,12 @@ class Asked:
         return tuple(attachments(self.event.get("files") or self.message.get("files") or ()))
 
     @property
+    def unreadable(self) -> str:
+        """The name of a file that came with a message and is no picture that can be read; empty if there is none."""
+        files = [file for file in self.event.get("files") or () if file.get("id") and file.get("mode") != "tombstone"]
+        return next((str(file.get("name") or "that file") for file in files if not any(attachments([file]))), "")
+
+    @property
     def actions(self) -> list[Mapping[str, Any]]:
         return list(self.body.get("actions") or [])
 

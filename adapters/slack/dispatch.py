@@ -23,7 +23,7 @@ from adapters.slack.turn import NotHere, SlackTurn
 from adapters.slack.wires import Wires
 from adapters.slack.workspaces import Unknown, Workspace
 from bot import cards
-from bot.cards import Card
+from bot.cards import Card, shorten
 from bot.easel import Easel
 from bot.errors import BadRequest, EaselError
 from commands import typed
@@ -162,6 +162,10 @@ class Dispatch:
     def _typed(self, asked: Asked) -> Found:
         if asked.kind is Kind.MENTION and not asked.text and not asked.pictures:
             return Found(self._known(Where.SLASH, "help"), {})
+        if asked.unreadable:  # to draw from the words alone is nothing that was asked for, and is paid for
+            raise BadRequest(
+                f"I can't read “{shorten(asked.unreadable, 60)}”, so nothing was drawn. Please add a PNG, JPEG or WebP."
+            )
         line = typed.read(asked.text, self._easel, self._catalogue, asked.pictures)
         if not line.lacks:
             return Found(line.command, line.options)

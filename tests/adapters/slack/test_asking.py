@@ -138,3 +138,12 @@ async def test_a_mention_alone_is_a_cry_for_help(it: Office) -> None:
     await it.server.until(lambda: any("What you can ask" in each.text for each in it.channel.messages.values()))
     assert asked.failed is None
     assert it.server.by_bot(it.channel) == []
+
+
+@pytest.mark.parametrize("name", ["photo.heic", "plan.pdf"])
+async def test_a_file_that_is_no_picture_is_not_left_aside_and_paid_for(it: Office, name: str) -> None:
+    files = {"a.png": png(Size(64, 64)), name: b"something else"}
+    asked = await it.server.mention(it.ana, it.channel, "as a watercolour", files=files)
+    assert name in await it.answered(asked, "nothing was drawn")
+    assert it.house.backend.posts == 0
+    assert it.server.by_bot(it.channel) == []
