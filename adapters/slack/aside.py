@@ -68,6 +68,8 @@ class Aside:
             return False
         self.response.used += 1
         said = {"response_type": "ephemeral", "replace_original": False, **message(card)}
+        if self.thread:
+            said["thread_ts"] = self.thread
         try:
             await self.wires.api.respond(self.response.url, said)
         except Refused as refused:

@@ -90,6 +90,17 @@ async def test_details_are_for_the_one_who_presses(it: Office) -> None:
 # ---- covered ----
 
 
+async def test_in_a_thread_a_private_word_stays_in_the_thread(it: Office) -> None:
+    root = it.server.say(it.ana, it.channel, "what shall we draw?")
+    await it.server.mention(it.ana, it.channel, "a red fox", thread=root)
+    await it.server.until(lambda: any(each.pictures for each in it.server.thread(root)))
+    await it.closed()
+    message = next(each for each in it.server.thread(root) if each.pictures)
+    asked = await it.server.press(it.ana, message, "ℹ️ Details")
+    await it.answered(asked, "Details of")
+    assert [each.thread_ts for each in asked.answers] == [root.ts]
+
+
 async def test_a_flagged_picture_is_blurred_and_the_original_comes_directly(it: Office) -> None:
     message = await it.drawn("a nude fox")
     preview = message.pictures[0].data
