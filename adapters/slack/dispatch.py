@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 import traceback
@@ -34,6 +35,8 @@ log = structlog.get_logger(__name__)
 MODERATED = {"cancel", "delete", "spoiler"}
 """Commands in which it counts who is an admin."""
 OPEN_DIRECT_WITHIN = 1.5
+LAST_WORD = 1.0
+"""Seconds to tell somebody that we stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,11 @@ class Dispatch:
             await self._give_up(asked, turn, error, found)
         except Exception as error:
             await self._give_up(asked, turn, _apologise(name, error), None)
+        except asyncio.CancelledError:  # we stop: a message that says it is being worked on would say so for good
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORD):
+                    await turn.give_up(cards.notice("I'm restarting. Please try again in a moment."))
+            raise
 
     async def _run(self, found: Found, turn: SlackTurn) -> None:
         if found.asks:

@@ -12,8 +12,10 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from adapters.slack import dispatch, sockets
+from adapters.slack import client, dispatch, sockets
+from bot.images import Size
 from tests.adapters.slack.office import Office, office
+from tests.commands.house import png
 
 HTTP: dict[str, Any] = {"mode": "http", "signing_secret": SecretStr("local-signing-secret")}
 
@@ -200,3 +202,15 @@ async def test_a_database_that_fails_is_logged_and_not_raised(it: Office, monkey
     assert asked.failed is None
     await it.slack.close()
     assert logged == ["command: disk"]
+
+
+async def test_what_is_cut_short_says_so(it: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "LAST_WORDS", 0.1)
+    it.server.fail("files.info", delay=30.0)
+    await it.server.mention(it.ana, it.channel, "as a watercolour", files={"a.png": png(Size(64, 64))})
+    while not it.server.requests["files.info"]:
+        await asyncio.sleep(0.01)
+    await it.slack.close()
+    (message,) = it.server.by_bot(it.channel)
+    assert "restarting" in message.text
+    assert it.house.backend.posts == 0
