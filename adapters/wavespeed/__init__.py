@@ -55,7 +55,8 @@ async def simulated(seconds: float = 1.4, memory: Path | None = None) -> AsyncIt
     from adapters.wavespeed.client import Client
     from adapters.wavespeed.simulator import Simulator
 
-    async with Simulator(seconds=seconds, memory=memory) as simulator:
+    # PNGs, since they carry their parameters: who tries things out finds that, too.
+    async with Simulator(seconds=seconds, memory=memory, picture="png") as simulator:
         # model_construct reads no environment.
         settings = settings_kind().model_construct(api_key=SecretStr("simulated"), base_url=simulator.base_url)
         yield Client(settings, simulated=True)

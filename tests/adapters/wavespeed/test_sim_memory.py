@@ -117,6 +117,14 @@ async def test_what_a_killed_process_accepted_ends_in_the_same_picture(memory: P
         assert found == await drawn(backend, other, request(), tmp_path / "plain")
 
 
+async def test_who_only_looks_around_gets_pngs_which_can_carry_their_parameters(tmp_path: Path) -> None:
+    async with simulated(seconds=0.0) as backend, backend:
+        prepared = await backend.prepare(request(), {})
+        async with backend.turn(1):
+            ticket = await backend.submit(prepared)
+        assert (await drawn(backend, ticket, request(), tmp_path / "plain")).startswith(b"\x89PNG")
+
+
 async def test_an_end_keeps_its_moment_on_the_wall(memory: Path) -> None:
     async with Simulator(memory=memory, seconds=60.0, post_latency=0.0) as before:
         name = await submit(before)
