@@ -95,3 +95,26 @@ async def test_a_new_picture_appears_by_itself_and_the_browser_s_back_leads_to_t
     await expect(ana.page.locator(".grid li", has_text="fresh paint")).to_be_visible()
     await ana.page.go_back()
     await expect(ana.message("fresh paint")).to_be_visible()
+
+
+async def test_what_is_wrong_with_a_png_stays_said(visit: Visit, tmp_path: Path) -> None:
+    ana, ben = await visit("/gallery"), await visit()
+    Image.new("RGB", (64, 64)).save(tmp_path / "plain.png")
+    await ana.page.locator("#readfile").set_input_files(tmp_path / "plain.png")
+    trouble = ana.page.locator("#gallerytrouble")
+    await expect(trouble).to_contain_text("carries no parameters")
+    await ben.drawn("a kettle on the hob")
+    await expect(ana.page.locator(".tile-prompt", has_text="a kettle on the hob")).to_be_visible()
+    await expect(trouble).to_contain_text("carries no parameters")
+
+
+async def test_a_file_dropped_beside_its_place_does_not_replace_the_page(visit: Visit) -> None:
+    ana = await visit()
+    prevented = await ana.page.locator("header.top").evaluate(
+        """(header) => ["dragover", "drop"].map((name) => {
+             const dataTransfer = new DataTransfer();
+             dataTransfer.items.add(new File(["x"], "a.png", { type: "image/png" }));
+             return !header.dispatchEvent(new DragEvent(name, { dataTransfer, bubbles: true, cancelable: true }));
+           })"""
+    )
+    assert prevented == [True, True]

@@ -18,12 +18,13 @@ export class Gallery {
     this.items = [];
     this.before = null;
     this.asked = 0;
+    this.missed = false; // whether what is said is that they couldn't be had
     this.filters = at("filters");
     this.more = at("more");
     this.filters.addEventListener("submit", (event) => event.preventDefault());
     const soon = afterQuiet(250, () => this.load());
-    this.filters.addEventListener("input", soon);
-    this.filters.addEventListener("change", soon);
+    for (const name of ["input", "change"])
+      this.filters.addEventListener(name, (event) => event.target !== at("readfile") && soon());
     this.more.addEventListener("click", () => this.load({ on: true }));
     new IntersectionObserver(([entry]) => entry.isIntersecting && this.before && this.load({ on: true }), {
       root: at("gallery"),
@@ -70,13 +71,16 @@ export class Gallery {
     try {
       const { items, more } = await get("/api/gallery", { ...this.query(), before: on ? this.before : "" });
       if (mine !== this.asked) return;
-      this.say("");
+      if (this.missed) this.say(""); // what is said of a PNG stays
+      this.missed = false;
       if (quiet) this.renew(items, more);
       else this.show(on ? [...this.items, ...items] : items, more);
       if (!quiet) announce(this.items.length === 1 ? "1 picture" : `${this.items.length} pictures`);
     } catch (error) {
       if (!(error instanceof Trouble)) throw error;
-      if (mine === this.asked) this.say(error.message);
+      if (mine !== this.asked) return;
+      this.missed = true;
+      this.say(error.message);
     } finally {
       if (mine === this.asked) this.loading = false;
     }

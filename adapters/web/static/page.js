@@ -245,6 +245,13 @@ at("file").addEventListener("change", async (event) => {
   at("say").focus();
 });
 droppable(at("channel"), at("drop"), (file) => attachments.add(file));
+// Beside the places for it a dropped file would be opened by the browser, in place of this page.
+for (const name of ["dragover", "drop"])
+  addEventListener(name, (event) => {
+    if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "none";
+  });
 addEventListener("paste", (event) => {
   const file = pictureOf(event.clipboardData);
   if (!file || document.querySelector("dialog[open]") || at("channel").hidden) return;
