@@ -129,3 +129,21 @@ async def test_a_restart_in_the_middle_loses_nothing(visit: Visit, shared: Playg
     await expect(ana.message(prompt)).to_have_count(1)
     await expect(ana.field).to_have_value("typed while it was away")
     assert len([it for it in shared.simulator.submits if it.inputs["prompt"] == prompt]) == 1
+
+
+async def test_a_window_opened_in_the_background_gives_its_connection_back(visit: Visit) -> None:
+    ana = await visit()
+    page = await ana.page.context.new_page()
+    await page.clock.install()
+    await page.add_init_script(
+        """Object.defineProperty(document, "visibilityState", { get: () => "hidden" });
+           window.streams = [];
+           window.EventSource = class extends EventSource {
+             constructor(address) { super(address); window.streams.push(this); }
+           };"""
+    )
+    await page.goto(ana.easel.url)
+    await expect(page.locator(".me-name")).not_to_be_empty()
+    assert await page.evaluate("window.streams.map((it) => it.readyState)") == [1]
+    await page.clock.fast_forward(11_000)
+    assert await page.evaluate("window.streams.map((it) => it.readyState)") == [2]

@@ -127,6 +127,7 @@ export class Events {
         told(event.data ? JSON.parse(event.data) : null);
       });
     }
+    if (document.visibilityState !== "visible") this.seen(); // it may have opened in the background
   }
 
   again() {
