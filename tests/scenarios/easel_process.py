@@ -17,6 +17,8 @@ from tests.servers.discord import DiscordServer
 from tests.servers.slack import SlackServer
 
 ROOT = Path(__file__).resolve().parents[2]
+STARTS_WITHIN = 40.0
+"""Seconds, on a machine that is busy with other processes."""
 STARTED = '"event": "started"'
 
 
@@ -87,16 +89,20 @@ class EaselProcess:
 
     async def _on_discord(self, discord: DiscordServer, before: int) -> None:
         await discord.gateway.changes.until(
-            lambda: discord.gateway.identifies > before and any(discord.catalogue.all()), 20, self.log.read_text
+            lambda: discord.gateway.identifies > before and any(discord.catalogue.all()),
+            STARTS_WITHIN,
+            self.log.read_text,
         )
 
     async def _on_slack(self, slack: SlackServer, opened: int) -> None:
         wanted = int(self.environment.get("SLACK_CONNECTIONS", "2"))
-        await slack.until(lambda: slack.socket.opened >= opened + wanted and len(slack.socket.live) >= wanted, 20)
+        await slack.until(
+            lambda: slack.socket.opened >= opened + wanted and len(slack.socket.live) >= wanted, STARTS_WITHIN
+        )
 
     async def _on_slack_by_http(self, slack: SlackServer, starts: int) -> None:
         """Nothing tells when an HTTP port is there, so it is asked."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(STARTS_WITHIN):
             while self.lines().count(STARTED) <= starts or (await self.http("/readyz"))[0] != 200:
                 await asyncio.sleep(0.05)
         slack.request_url = f"{self.address}/slack/events"

@@ -43,13 +43,13 @@ class SlackHouse:
         """What stands behind /imagine. It was acknowledged at once."""
         return prompt_ack(await self.slack.type(user or self.ana, channel or self.channel, f"/imagine {line}".strip()))
 
-    async def drawn(self, line: str, *, prompt: str = "", timeout: float = 20.0, **where: Any) -> Message:
+    async def drawn(self, line: str, *, prompt: str = "", timeout: float = 30.0, **where: Any) -> Message:
         """The message with the finished picture; `prompt` where it is not what stands before the first flag."""
         asked = await self.imagine(line, **where)
         assert asked.channel is not None
         return await self.answer(asked.channel, prompt or re.split(r"\s+(?:--|—)", line)[0], timeout)
 
-    async def answer(self, channel: Channel, prompt: str, timeout: float = 20.0) -> Message:
+    async def answer(self, channel: Channel, prompt: str, timeout: float = 30.0) -> Message:
         """The one message in this channel that answers this prompt, once its pictures stand there and all that grew
         before them is gone."""
 
