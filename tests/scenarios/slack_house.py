@@ -144,7 +144,9 @@ async def slack_house(
     async with SlackServer(**server) as slack, Simulator(seconds=seconds, picture="png") as simulator:
         channel = slack.channel()
         people = [slack.user(name) for name in ("ana", "ben", "mia")]
-        async with easel(None, simulator, folder / "data", environment, slack=slack) as bot:
+        # Scenarios follow each other faster than people do: what grows shall not stand still for that.
+        swift = {"SLACK_PROGRESS_PER_MINUTE": "50"} | dict(environment or {})
+        async with easel(None, simulator, folder / "data", swift, slack=slack) as bot:
             await bot.start()
             made = SlackHouse(slack, simulator, bot, channel, *people)
             if learnt:
