@@ -9,20 +9,23 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from bot.errors import BadSettings
 from bot.store import Database, insert
 from bot.store.tables import secrets
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
 
 
 class Vault:
     def __init__(self, database: Database, keys: Sequence[str]) -> None:
         """`keys`, the newest first, may be empty: then nothing can be put or read."""
         self._database = database
-        self._cipher = MultiFernet([_fernet(key) for key in keys]) if keys else None
+        self._cipher = _cipher(keys) if keys else None
 
     @property
     def locked(self) -> bool:
@@ -61,6 +64,8 @@ class Vault:
         await self._database.write(lambda connection: connection.execute(statement).close())
 
     def _opened(self, sealed: str) -> str:
+        from cryptography.fernet import InvalidToken
+
         try:
             return self._key().decrypt(sealed.encode()).decode()
         except InvalidToken:
@@ -74,5 +79,7 @@ class Vault:
         return self._cipher
 
 
-def _fernet(key: str) -> Fernet:
-    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()))
+def _cipher(keys: Sequence[str]) -> MultiFernet:
+    from cryptography.fernet import Fernet, MultiFernet  # some megabytes: only who keeps secrets loads it
+
+    return MultiFernet([Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest())) for key in keys])

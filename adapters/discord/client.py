@@ -30,6 +30,7 @@ from adapters.discord.turn import DiscordTurn, Lost
 from bot import cards, ports
 from bot.easel import Easel
 from bot.errors import KeyRefused, Unreachable
+from bot.tasks import ended
 from bot.vault import Vault
 from commands.spec import Command
 
@@ -148,8 +149,8 @@ class Discord:
     async def close(self) -> None:
         self._taking = False
         self._closed.set()
-        await _ended(self._turns, LAST_WORDS)
-        await _ended(self._wires.edits, LAST_WORDS)
+        await ended(self._turns, LAST_WORDS)
+        await ended(self._wires.edits, LAST_WORDS)
         if self._logged_in:
             await _close_gateway(self._gateway)
         await self._open.aclose()
@@ -235,16 +236,6 @@ def _catalogue() -> Sequence[Command]:
 def _digest(application: int, guilds: Sequence[int], payload: list[dict[str, Any]]) -> str:
     said = json.dumps([application, list(guilds), payload], sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()
-
-
-async def _ended(tasks: set[asyncio.Task[None]], seconds: float) -> None:
-    """Let them end by themselves for so long, then end them."""
-    left = set(tasks)
-    if left:
-        await asyncio.wait(left, timeout=seconds)
-    for task in left:
-        task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
 
 
 async def _close_gateway(gateway: _Gateway) -> None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
-import traceback
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -14,6 +10,7 @@ from adapters.discord import options
 from adapters.discord.asked import AUTOCOMPLETE, COMMAND, COMPONENT, FORM, MESSAGE_COMMAND, Asked
 from adapters.discord.turn import DiscordTurn, Lost
 from bot import cards
+from bot.apology import apology
 from bot.easel import Easel
 from bot.errors import BadRequest, EaselError
 from commands.spec import Command, Options, Where
@@ -43,7 +40,7 @@ class Dispatch:
         except EaselError as error:
             await _give_up(turn, error)
         except Exception as error:
-            await _give_up(turn, _apologise(name, error))
+            await _give_up(turn, apology(log, name, error))
 
     def suggest(self, asked: Asked) -> list[options.Json]:
         """What to offer for the option that is being typed; nothing rather than an error."""
@@ -95,18 +92,3 @@ async def _give_up(turn: DiscordTurn, error: EaselError) -> None:
         await turn.give_up(cards.refused(error))
     except Lost:
         return
-
-
-def _apologise(command: str, error: Exception) -> EaselError:
-    """Only where it happened is logged: the text of an error may hold a prompt or a token."""
-    reference = secrets.token_hex(3).upper()
-    log.error("a command failed", command=command, reference=reference, error=type(error).__name__, at=_where(error))
-    return EaselError(
-        "Something went wrong on our side, nothing is wrong with what you asked. Please try again; "
-        f"if it goes on, tell the people who run this bot: reference {reference}."
-    )
-
-
-def _where(error: Exception) -> list[Any]:
-    frames = traceback.extract_tb(error.__traceback__)[-4:]
-    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]

@@ -4,56 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
-from adapters.discord.render import MAX_PICTURES, file_name
+from adapters.discord.render import file_name
 from adapters.discord.rest import Upload
 from bot.cards import Card, Shown
+from bot.room import weight
 
-ROOM = 48 * 1024 * 1024
-"""Bytes of pictures that all uploads together hold in memory; one message may have them alone."""
 READ_HERE = 256 * 1024
 """Bytes up to which reading is cheaper here than in a thread."""
 
 _ULID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}", re.IGNORECASE)
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
-
-
-class Room:
-    """Lets uploads in while their bytes fit together; a small one never waits for a big one's turn alone."""
-
-    def __init__(self, most: int = ROOM) -> None:
-        self._most = most
-        self._used = 0
-        self._freed = asyncio.Condition()
-
-    @asynccontextmanager
-    async def hold(self, size: int) -> AsyncIterator[None]:
-        if size == 0:
-            yield
-            return
-        async with self._freed:
-            await self._freed.wait_for(lambda: self._used == 0 or self._used + size <= self._most)
-            self._used += size
-        try:
-            yield
-        finally:
-            self._used -= size
-            async with self._freed:
-                self._freed.notify_all()
-
-
-def on_disk(card: Card) -> Card:
-    """The card without pictures that were swept meanwhile."""
-    there = tuple(shown for shown in card.pictures[:MAX_PICTURES] if shown.path.is_file())
-    return card if len(there) == len(card.pictures) else replace(card, pictures=there)
-
-
-def weight(card: Card) -> int:
-    return sum(shown.path.stat().st_size for shown in card.pictures)
 
 
 async def uploads(card: Card, *, most: int) -> list[Upload]:

@@ -13,12 +13,13 @@ from typing import Any
 import structlog
 
 from adapters.discord.address import Address
-from adapters.discord.files import Room, on_disk, uploads, weight
+from adapters.discord.files import uploads
 from adapters.discord.pace import Budget
-from adapters.discord.render import body, private
+from adapters.discord.render import MAX_PICTURES, body, private
 from adapters.discord.rest import Down, Refused, Rest, Upload
 from bot.cards import Card, Tone
 from bot.ports import DeliveryFailed, Keep
+from bot.room import Room, on_disk, weight
 
 log = structlog.get_logger(__name__)
 
@@ -143,7 +144,7 @@ class DiscordReply:
         self._closed = True
         async with self._closing:
             await self._settle()
-            card = on_disk(card)
+            card = on_disk(card, MAX_PICTURES)
             async with self._wires.room.hold(weight(card)):
                 await self._deliver(card)
         self._shown = card
@@ -340,7 +341,7 @@ async def direct_channel(rest: Rest, person: str) -> str:
 
 async def follow_up(wires: Wires, address: Address, card: Card, *, alone: bool) -> None:
     """A further message of this interaction, for the requester alone or for all. Raises Refused or Down."""
-    card = on_disk(card)
+    card = on_disk(card, MAX_PICTURES)
     async with wires.room.hold(weight(card)):
         files = await uploads(card, most=address.limit)
         message = body(card, [file.name for file in files])

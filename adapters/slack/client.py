@@ -33,6 +33,7 @@ from bot.cards import notice
 from bot.easel import Easel
 from bot.errors import BadSettings
 from bot.ports import Route
+from bot.tasks import ended
 from bot.vault import Vault
 from commands.spec import Command
 
@@ -161,10 +162,10 @@ class Slack:
     async def close(self) -> None:
         self._taking = False
         self._closed.set()
-        await _ended(self._turns, LAST_WORDS)
-        await _ended(self._wires.edits, LAST_WORDS)
+        await ended(self._turns, LAST_WORDS)
+        await ended(self._wires.edits, LAST_WORDS)
         await self._wires.homes.close()
-        await _ended(set(self._wires.completing.values()), LAST_WORDS)
+        await ended(set(self._wires.completing.values()), LAST_WORDS)
         if self._sockets is not None:
             await self._sockets.close()
         await self._open.aclose()
@@ -291,13 +292,3 @@ def _catalogue() -> Sequence[Command]:
     from commands import CATALOGUE
 
     return CATALOGUE
-
-
-async def _ended(tasks: set[asyncio.Task[None]], seconds: float) -> None:
-    """Let them end by themselves for so long, then end them."""
-    left = set(tasks)
-    if left:
-        await asyncio.wait(left, timeout=seconds)
-    for task in left:
-        task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)

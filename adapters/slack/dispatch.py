@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -24,6 +21,7 @@ from adapters.slack.turn import NotHere, SlackTurn
 from adapters.slack.wires import Wires
 from adapters.slack.workspaces import Unknown, Workspace
 from bot import cards
+from bot.apology import apology
 from bot.cards import Card, shorten
 from bot.easel import Easel
 from bot.errors import BadRequest, EaselError
@@ -64,7 +62,7 @@ class Dispatch:
         try:
             await self._take(asked, ack)
         except Exception as error:  # before there was a turn to tell it in, e.g. the database's
-            _apologise(asked.kind, error)
+            apology(log, asked.kind, error)
 
     async def _take(self, asked: Asked, ack: Ack) -> None:
         try:
@@ -110,7 +108,7 @@ class Dispatch:
         except EaselError as error:
             await self._give_up(asked, turn, error, found)
         except Exception as error:
-            await self._give_up(asked, turn, _apologise(name, error), None)
+            await self._give_up(asked, turn, apology(log, name, error), None)
         except asyncio.CancelledError:  # we stop: a message that says it is being worked on would say so for good
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_WORD):
@@ -230,7 +228,7 @@ class Dispatch:
         except (Refused, Down) as error:
             log.info("the home was not shown", reason=str(error))
         except Exception as error:
-            _apologise("home", error)
+            apology(log, "home", error)
 
 
 def _place_of(view: Mapping[str, Any]) -> dict[str, Any]:
@@ -252,18 +250,3 @@ def _lacking(command: str, option: str) -> str:
 
 def _outdated() -> BadRequest:
     return BadRequest(f"I no longer know that one. {COMMAND} help shows what I can do.")
-
-
-def _apologise(command: str, error: Exception) -> EaselError:
-    """Only where it happened is logged: the text of an error may hold a prompt or a token."""
-    reference = secrets.token_hex(3).upper()
-    log.error("a command failed", command=command, reference=reference, error=type(error).__name__, at=_where(error))
-    return EaselError(
-        "Something went wrong on our side, nothing is wrong with what you asked. Please try again; "
-        f"if it goes on, tell the people who run this bot: reference {reference}."
-    )
-
-
-def _where(error: Exception) -> list[Any]:
-    frames = traceback.extract_tb(error.__traceback__)[-4:]
-    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +15,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_PICTURES = 10
-ROOM = 48 * 1024 * 1024
-"""Bytes of pictures that all uploads together hold in memory; one message may have them alone."""
 MOST = 20 * 1024 * 1024
 """Bytes of one picture: beyond them nobody waits for it. (Slack itself takes a gigabyte.)"""
 MAX_TITLE = 150
@@ -32,37 +28,6 @@ PREVIEW = 512
 class Upload:
     name: str
     data: bytes
-
-
-class Room:
-    """Lets uploads in while their bytes fit together; one that is larger than all room goes alone."""
-
-    def __init__(self, most: int = ROOM) -> None:
-        self._most = most
-        self._used = 0
-        self._freed = asyncio.Condition()
-
-    @asynccontextmanager
-    async def hold(self, size: int) -> AsyncIterator[None]:
-        async with self._freed:
-            await self._freed.wait_for(lambda: self._used == 0 or self._used + size <= self._most)
-            self._used += size
-        try:
-            yield
-        finally:
-            self._used -= size
-            async with self._freed:
-                self._freed.notify_all()
-
-
-def on_disk(card: Card) -> Card:
-    """The card without pictures that were swept meanwhile."""
-    there = tuple(shown for shown in card.pictures[:MAX_PICTURES] if shown.path.is_file())
-    return card if len(there) == len(card.pictures) else replace(card, pictures=there)
-
-
-def weight(card: Card) -> int:
-    return sum(shown.path.stat().st_size for shown in card.pictures)
 
 
 async def uploads(card: Card) -> list[Upload]:

@@ -13,13 +13,14 @@ import structlog
 from adapters.slack import sharing
 from adapters.slack.address import Address
 from adapters.slack.api import CLOSED_PLACE, NO_MESSAGE, Down, Refused
-from adapters.slack.files import on_disk, title, uploads, weight
+from adapters.slack.files import MAX_PICTURES, title, uploads
 from adapters.slack.pace import Window, state
 from adapters.slack.render import blocks, message
 from adapters.slack.wires import PATIENCE, Wires, delete_message, ephemeral
 from adapters.slack.workspaces import Unknown, Workspace
 from bot.cards import Card, Line
 from bot.ports import DeliveryFailed, Keep
+from bot.room import on_disk, weight
 
 log = structlog.get_logger(__name__)
 
@@ -139,7 +140,7 @@ class SlackReply:
             await self._settle()
             nonce, self._address = self._address.nonce, self._wires.latest(self._address)
             try:
-                await self._deliver(on_disk(card), keep)
+                await self._deliver(on_disk(card, MAX_PICTURES), keep)
             except Unknown:
                 raise DeliveryFailed("Easel was removed from that workspace", gone=True) from None
             except Refused as refused:

@@ -13,13 +13,13 @@ import structlog
 
 from adapters.slack.address import Address
 from adapters.slack.api import Api, Down, Refused
-from adapters.slack.files import Room
 from adapters.slack.homes import Homes
 from adapters.slack.pace import MOST_REMEMBERED, Each, Lane, Window
 from adapters.slack.people import People
 from adapters.slack.render import message
 from adapters.slack.workspaces import Workspace, Workspaces
 from bot.cards import Card
+from bot.room import Room
 
 log = structlog.get_logger(__name__)
 

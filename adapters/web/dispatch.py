@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import difflib
 import re
-import secrets
-import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -20,6 +17,7 @@ from adapters.web.turn import Question, WebTurn
 from adapters.web.uploads import Uploads
 from adapters.web.views import Json
 from adapters.web.wire import Refusal, refused
+from bot.apology import apology
 from bot.easel import Easel
 from bot.errors import BadRequest, EaselError, TryAgain
 from commands import typed, values
@@ -88,7 +86,7 @@ class Dispatch:
         except EaselError as error:
             await turn.give_up(error)
         except Exception as error:
-            await turn.give_up(_apologise(command.name, error))
+            await turn.give_up(apology(log, command.name, error, of="page"))
         except asyncio.CancelledError:
             await turn.give_up(TryAgain("Easel is restarting. Please ask again in a moment."))
             raise
@@ -190,18 +188,3 @@ def _lacking(command: Command, name: str) -> BadRequest:
     example = f" For example: /{command.name} {command.example}" if command.example else ""
     told = option.description[:1].lower() + option.description[1:]
     return BadRequest(f"/{command.name} needs {name}: {told}.{example}", field=name)
-
-
-def _apologise(command: str, error: Exception) -> EaselError:
-    """Only where it happened is logged: the text of an error may hold a prompt."""
-    reference = secrets.token_hex(3).upper()
-    log.error("a command failed", command=command, reference=reference, error=type(error).__name__, at=_where(error))
-    return EaselError(
-        "Something went wrong on our side, nothing is wrong with what you asked. Please try again; "
-        f"if it goes on, tell the people who run this page: reference {reference}."
-    )
-
-
-def _where(error: Exception) -> list[str]:
-    frames = traceback.extract_tb(error.__traceback__)[-4:]
-    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]

@@ -17,7 +17,7 @@ from bot.answers import Answers
 from bot.easel import Easel
 from bot.errors import EaselError
 from bot.guard import Policy
-from bot.images import Capabilities, Flag, ImageRequest, Lora, Picture, Range, Size
+from bot.images import Capabilities, Flag, ImageRequest, Lora, Picture, Size
 from bot.jobs import Finished, Job, Outcome, Place, Progress, Requester
 from bot.ledger import Ledger
 from bot.library import Library
@@ -27,23 +27,12 @@ from bot.store import Database, Record, Store
 from bot.store.tables import metadata
 from commands import command
 from commands.spec import Attachment, Options, Where
+from tests.doubles.backend import V2
 from tests.doubles.reply import Notes
 from tests.doubles.turn import ANNA, SQUARE, NotingTurn
 
 if TYPE_CHECKING:
     from bot.intake import QueueView
-
-V2 = Capabilities(
-    model="flux-dev-lora",
-    side=Range(512, 1536),
-    steps=Range(1, 50),
-    guidance=Range(0, 10),
-    strength=Range(0, 1),
-    lora_scale=Range(0, 4),
-    max_loras=5,
-    max_count=4,
-    max_seed=9_999_999_999,
-)
 
 
 @dataclass

@@ -10,7 +10,8 @@ from bot.pictures import Source
 from commands.asking import Asked, ask, draw_seed, flags_of, once_more
 from commands.grammar import parse, render
 from commands.spec import Attachment
-from tests.commands.house import V2, YARN, House
+from tests.commands.house import YARN, House
+from tests.doubles.backend import V2
 
 PHOTO = Attachment("photo", "photo.png", 1000)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bot.errors import BadRequest
 from bot.images import MAX_SEED
 from commands.grammar import Typed, parse, render
-from tests.commands.house import V2
+from tests.doubles.backend import V2
 
 
 def options(text: str) -> dict[str, object]:

@@ -10,7 +10,7 @@ from bot.errors import BadRequest
 from bot.images import Lora
 from bot.library import Library
 from commands.lora_names import Paths, resolve, split, with_triggers, written
-from tests.commands.house import V2
+from tests.doubles.backend import V2
 
 LIBRARY = Library.load()
 

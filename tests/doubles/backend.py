@@ -28,6 +28,18 @@ CAPABILITIES = Capabilities(
     max_count=4,
     max_seed=MAX_SEED,
 )
+V2 = Capabilities(
+    model="flux-dev-lora",
+    side=Range(512, 1536),
+    steps=Range(1, 50),
+    guidance=Range(0, 10),
+    strength=Range(0, 1),
+    lora_scale=Range(0, 4),
+    max_loras=5,
+    max_count=4,
+    max_seed=9_999_999_999,
+)
+"""What version 2 of the WaveSpeedAI API takes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -29,19 +28,6 @@ from tests.servers.slack_parts import (
 )
 from tests.servers.slack_seen import Payload
 from tests.servers.slack_world import SCOPES
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[SlackServer]:
-    async with SlackServer() as opened:
-        yield opened
-
-
-@pytest.fixture
-async def client(server: SlackServer) -> AsyncIterator[AsyncWebClient]:
-    async with calling(server) as made:
-        yield made
-
 
 # ---- rules of the Web API ----
 

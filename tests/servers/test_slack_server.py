@@ -32,19 +32,6 @@ from tests.servers.slack_parts import (
 )
 from tests.servers.slack_seen import Payload
 
-
-@pytest.fixture
-async def server() -> AsyncIterator[SlackServer]:
-    async with SlackServer() as opened:
-        yield opened
-
-
-@pytest.fixture
-async def client(server: SlackServer) -> AsyncIterator[AsyncWebClient]:
-    async with calling(server) as made:
-        yield made
-
-
 # ---- what people do, by the real slack-bolt ----
 
 

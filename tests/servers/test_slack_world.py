@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -29,19 +28,6 @@ from tests.servers.slack_parts import (
     shown,
 )
 from tests.servers.slack_seen import Payload
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[SlackServer]:
-    async with SlackServer() as opened:
-        yield opened
-
-
-@pytest.fixture
-async def client(server: SlackServer) -> AsyncIterator[AsyncWebClient]:
-    async with calling(server) as made:
-        yield made
-
 
 # ---- files ----
 

@@ -11,21 +11,9 @@ from adapters.discord.address import EPOCH_MS, TOKEN_LIFE, Address
 from adapters.discord.reply import Wires
 from adapters.discord.rest import Rest
 from bot.easel import Easel
-from bot.images import Capabilities, Range
 from tests.adapters.discord import desk as desks
 from tests.adapters.discord.desk import CHANNEL, MESSAGE, Desk
-
-CAPABILITIES = Capabilities(
-    model="flux-dev-lora",
-    side=Range(512, 1536),
-    steps=Range(1, 50),
-    guidance=Range(0, 10),
-    strength=Range(0, 1),
-    lora_scale=Range(0, 4),
-    max_loras=5,
-    max_count=4,
-    max_seed=9_999_999_999,
-)
+from tests.doubles.backend import V2
 
 
 def snowflake(seconds: float) -> str:
@@ -34,7 +22,7 @@ def snowflake(seconds: float) -> str:
 
 @pytest.fixture
 def easel() -> Easel:
-    return cast(Easel, SimpleNamespace(capabilities=CAPABILITIES))
+    return cast(Easel, SimpleNamespace(capabilities=V2))
 
 
 @pytest.fixture

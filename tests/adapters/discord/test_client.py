@@ -22,8 +22,9 @@ from adapters.discord.settings import DiscordSettings
 from bot.cards import Card
 from bot.easel import Easel
 from commands.spec import Choice, Command, Option, Options, Turn
-from tests.adapters.discord.conftest import CAPABILITIES, snowflake
+from tests.adapters.discord.conftest import snowflake
 from tests.adapters.discord.desk import Desk, error
+from tests.doubles.backend import V2
 from tests.doubles.vault import OpenVault
 
 Make = Callable[..., dict[str, Any]]
@@ -55,7 +56,7 @@ def asked() -> Asked:
 @pytest.fixture
 def local_easel(tmp_path: Path) -> Easel:
     settings = SimpleNamespace(data_dir=tmp_path / "data")
-    return cast(Easel, SimpleNamespace(capabilities=CAPABILITIES, settings=settings))
+    return cast(Easel, SimpleNamespace(capabilities=V2, settings=settings))
 
 
 @pytest.fixture

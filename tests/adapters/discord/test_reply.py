@@ -16,12 +16,12 @@ from PIL import Image
 
 from adapters.discord import reply as replies
 from adapters.discord.address import Address
-from adapters.discord.files import Room
 from adapters.discord.pace import Budget
 from adapters.discord.reply import DiscordReply, Wires
 from adapters.discord.rest import Rest
 from bot.cards import Action, Card, Shown, Tone
 from bot.ports import DeliveryFailed, Reply
+from bot.room import Room
 from tests.adapters.discord.desk import DIRECT, Desk, Got, error, limited
 
 Make = Callable[..., Address]

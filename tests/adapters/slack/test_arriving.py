@@ -192,7 +192,7 @@ def test_a_dead_connection_is_noticed_soon() -> None:
 
 async def test_a_database_that_fails_is_logged_and_not_raised(it: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     logged: list[str] = []
-    monkeypatch.setattr(dispatch, "_apologise", lambda name, error: logged.append(f"{name}: {error}"))
+    monkeypatch.setattr(dispatch, "apology", lambda log, name, error: logged.append(f"{name}: {error}"))
 
     async def broken(*_given: object) -> None:
         raise OSError("disk")

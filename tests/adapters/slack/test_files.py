@@ -8,8 +8,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from adapters.slack import files
-from adapters.slack.files import GRAIN, Room, on_disk, title, uploads
+from adapters.slack.files import GRAIN, MAX_PICTURES, title, uploads
 from bot.cards import Card, Shown
+from bot.room import Room, on_disk
 
 JOB = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
@@ -60,7 +61,7 @@ async def test_what_is_too_large_is_made_smaller(tmp_path: Path, monkeypatch: py
 def test_swept_pictures_are_left_out(tmp_path: Path) -> None:
     there = shown(tmp_path)
     gone = Shown(tmp_path / "gone.png", 2, False, "")
-    assert on_disk(Card("x", pictures=(there, gone))).pictures == (there,)
+    assert on_disk(Card("x", pictures=(there, gone)), MAX_PICTURES).pictures == (there,)
 
 
 def test_a_title_says_what_a_reader_needs(tmp_path: Path) -> None:

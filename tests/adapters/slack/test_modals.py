@@ -18,7 +18,8 @@ from bot.images import Lora
 from commands import CATALOGUE, command
 from commands.asking import ask
 from commands.spec import Attachment, Choice, Command, Kind, Option, Options, Where
-from tests.adapters.slack.views import CAPABILITIES, Sheet, easel
+from tests.adapters.slack.views import Sheet, easel
+from tests.doubles.backend import V2
 
 IMAGINE = command("imagine", Where.SLASH)
 EDIT = command("edit", Where.SLASH)
@@ -255,7 +256,7 @@ def test_whatever_was_typed_makes_a_view_that_slack_takes(typed: dict[str, str],
 
 
 NUMBERS = {
-    "seed": st.integers(0, CAPABILITIES.max_seed),
+    "seed": st.integers(0, V2.max_seed),
     "steps": st.integers(1, 50),
     "count": st.integers(1, 4),
     "strength": st.sampled_from([0.0, 0.25, 0.5, 1.0]),

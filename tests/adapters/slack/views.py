@@ -7,31 +7,19 @@ from typing import Any, cast
 
 from adapters.slack import names
 from bot.easel import Easel
-from bot.images import Capabilities, Range
 from bot.library import Library
 from bot.settings import Settings
+from tests.doubles.backend import V2
 from tests.servers.slack_blocks import view_problems
 from tests.servers.slack_elements import HOME, MODAL
 from tests.servers.slack_forms import enter, fields, lacking, read, state
 from tests.servers.slack_world import File, Install, Team, User, View
 
-CAPABILITIES = Capabilities(
-    model="flux-dev-lora",
-    side=Range(512, 1536),
-    steps=Range(1, 50),
-    guidance=Range(0, 10),
-    strength=Range(0, 1),
-    lora_scale=Range(0, 4),
-    max_loras=5,
-    max_count=4,
-    max_seed=9_999_999_999,
-)
-
 
 def easel(**settings: Any) -> Easel:
     """What pure functions look at."""
     made = Settings.model_construct(lora_paths="huggingface", **settings)
-    return cast(Easel, SimpleNamespace(capabilities=CAPABILITIES, library=Library.load(), settings=made))
+    return cast(Easel, SimpleNamespace(capabilities=V2, library=Library.load(), settings=made))
 
 
 class Sheet:
