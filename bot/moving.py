@@ -21,12 +21,14 @@ import sqlalchemy as sa
 from bot.errors import BadSettings, OperatorMustAct
 from bot.store import Database
 from bot.store.migrate import upgrade
-from bot.store.tables import facts, jobs, metadata
+from bot.store.tables import facts, jobs, metadata, slots, turns
 
 MARK = "moved"
 """The fact that a SQLite file was moved, and where to. It alone stays behind."""
 PORTION = 1000
 """Rows in memory at once."""
+CARRIED = [table for table in metadata.sorted_tables if table not in (slots, turns)]
+"""All but what is of the moment: who is at work, and whose turn it is."""
 LOCKED_WITHIN = "10s"
 _WAY_BACK = "`python -m bot move --undo` takes that back, if nothing was done there since."
 
@@ -134,7 +136,7 @@ def _check_empty(there: sa.Connection, place: str, found: tuple[Table, ...]) -> 
 
 
 def _carry(here: sa.Connection, there: sa.Connection) -> None:
-    for table in metadata.sorted_tables:
+    for table in CARRIED:
         into = sa.table(table.name, *(sa.column(column.name, _plain(column.type)) for column in table.columns))
         try:
             for some in _portions(here, _kept(table)):
@@ -173,7 +175,7 @@ def _portions(connection: sa.Connection, statement: sa.Select[Any]) -> Iterator[
 
 
 def _tables(connection: sa.Connection) -> tuple[Table, ...]:
-    return tuple(_table(connection, table) for table in metadata.sorted_tables)
+    return tuple(_table(connection, table) for table in CARRIED)
 
 
 def _table(connection: sa.Connection, table: sa.Table) -> Table:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.errors import BadSettings
@@ -33,6 +33,20 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default=Path("data"), description="Where the database and the pictures are kept.")
     database_url: str = Field(
         default="", description="`sqlite:///path` or `postgresql://…`. Empty: `easel.sqlite` in the data folder."
+    )
+    slots: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes that share one Postgres, each with a slot; the same in all of them.",
+    )
+    slot: int = Field(default=0, ge=0, description="Which of them this is, counted from 0.")
+    role: Literal["all", "gateway", "worker"] = Field(
+        default="all",
+        description="Receive commands and draw · only receive them · only draw. Other than `all` needs Postgres.",
+    )
+    adopt_after: float = Field(
+        default=30.0, ge=5, le=3600, description="Seconds of silence after which a peer takes over a process's jobs."
     )
     http_host: str = Field(
         default="127.0.0.1",
@@ -128,6 +142,27 @@ class Settings(BaseSettings):
             raise ValueError("starts with sqlite:/// or postgresql://")
         return value
 
+    @field_validator("slots")
+    @classmethod
+    def _shareable(cls, value: int, info: ValidationInfo) -> int:
+        if value > 1 and not _is_postgres(info.data.get("database_url", "")):
+            raise ValueError("several processes need EASEL_DATABASE_URL=postgresql://…")
+        return value
+
+    @field_validator("slot")
+    @classmethod
+    def _one_of_them(cls, value: int, info: ValidationInfo) -> int:
+        if value >= (slots := info.data.get("slots", value + 1)):
+            raise ValueError(f"at most {slots - 1}, since EASEL_SLOTS is {slots}")
+        return value
+
+    @field_validator("role")
+    @classmethod
+    def _apart(cls, value: str, info: ValidationInfo) -> str:
+        if value != "all" and not _is_postgres(info.data.get("database_url", "")):
+            raise ValueError("roles need EASEL_DATABASE_URL=postgresql://…")
+        return value
+
     @property
     def open_to_others(self) -> bool:
         """Whether the HTTP port can be reached from beyond this machine."""
@@ -151,6 +186,10 @@ class Settings(BaseSettings):
             return self.database
         beside = Path(self.database.split(":///", 1)[1]).parent
         return f"sqlite:///{beside / 'engine.sqlite'}"
+
+
+def _is_postgres(url: str) -> bool:
+    return url.startswith("postgres")
 
 
 def read(*kinds: type[SettingsT]) -> list[SettingsT]:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,29 +23,33 @@ import sqlalchemy as sa
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
 
+AWAY_FOR = 20.0
+"""Seconds in which a Postgres that went away is waited for: it restarts in a few."""
 _TOGETHER = 100
 """Pieces of work in one commit at the most, so that the first of a burst is not kept waiting for the last."""
 
 
 class Database:
-    """`url` is a SQLAlchemy URL of SQLite or Postgres (psycopg)."""
+    """`url` is a SQLAlchemy URL of SQLite or Postgres (psycopg); `name` is told to the server, for each connection."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, name: str = "easel") -> None:
         self.url = sa.make_url(url)
+        self.name = name
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = sqlite_engine(self.url) if self.is_sqlite else _postgres_engine(self.url)
+        self.engine = sqlite_engine(self.url) if self.is_sqlite else postgres_engine(self.url, name)
         # Readers take no write lock: in WAL mode they never wait for a writer.
         self._reading = self.engine.execution_options(reading=True)
         self._writers = ThreadPoolExecutor(1 if self.is_sqlite else 8, "easel-write")
         self._readers = ThreadPoolExecutor(2 if self.is_sqlite else 4, "easel-read")
         self._queue: deque[tuple[Work[Any], asyncio.Future[Any]]] = deque()
         self._draining = False
+        self._closing = False
 
     async def write(self, work: Work[T]) -> T:
         """Run `work` in a transaction; on return it is on disk. Whatever `work` raises is raised here."""
         loop = asyncio.get_running_loop()
         if not self.is_sqlite:
-            return await loop.run_in_executor(self._writers, _alone, self.engine, work)
+            return await loop.run_in_executor(self._writers, self._patiently, work)
         future: asyncio.Future[T] = loop.create_future()
         self._queue.append((work, future))
         if not self._draining:
@@ -52,7 +58,34 @@ class Database:
         return await future
 
     async def read(self, work: Work[T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._readers, _alone, self._reading, work)
+        loop = asyncio.get_running_loop()
+        if not self.is_sqlite:
+            return await loop.run_in_executor(self._readers, self._patiently, work)
+        return await loop.run_in_executor(self._readers, _alone, self._reading, work)
+
+    def _patiently(self, work: Work[T]) -> T:
+        """Through a restart of the server: what was not committed yet is done again, on a new connection.
+
+        A commit whose answer is lost is not repeated, since nobody knows whether it was done.
+        """
+        until = time.monotonic() + AWAY_FOR
+        while True:
+            try:
+                return _once(self.engine, work)
+            except _Away as away:
+                if self._closing or time.monotonic() > until:
+                    raise away.error from None
+            time.sleep(0.1)
+
+    @asynccontextmanager
+    async def listening(self, channel: str) -> AsyncIterator[AsyncIterator[str]]:
+        """What is notified there from now on (Postgres), over a connection of its own. Raises when that breaks."""
+        from psycopg import AsyncConnection  # loaded by the engine, where it is Postgres
+
+        _, words = self.engine.dialect.create_connect_args(self.url)
+        async with await AsyncConnection.connect(autocommit=True, **{**words, **_words(self.name)}) as connection:
+            await connection.execute(f"LISTEN {channel}".encode())
+            yield (notice.payload async for notice in connection.notifies())
 
     def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         while True:
@@ -86,6 +119,7 @@ class Database:
 
     def close(self) -> None:
         """Finish what was begun and close every connection."""
+        self._closing = True
         self._writers.shutdown()
         self._readers.shutdown()
         self.engine.dispose()
@@ -94,6 +128,27 @@ class Database:
 def _alone(engine: sa.Engine, work: Work[T]) -> T:
     with engine.begin() as connection:
         return work(connection)
+
+
+def _once(engine: sa.Engine, work: Work[T]) -> T:
+    """Raises _Away when the server is not there, and surely nothing was committed."""
+    try:
+        connection = engine.connect()
+    except sa.exc.OperationalError as error:
+        raise _Away(error) from error
+    with connection, connection.begin():
+        try:
+            return work(connection)
+        except sa.exc.DBAPIError as error:
+            if error.connection_invalidated:
+                raise _Away(error) from error
+            raise
+
+
+class _Away(Exception):
+    def __init__(self, error: sa.exc.DBAPIError) -> None:
+        super().__init__()
+        self.error = error
 
 
 class _Raised:
@@ -111,8 +166,17 @@ def _resolve(futures: list[asyncio.Future[Any]], answers: list[Any]) -> None:
             future.set_result(answer)
 
 
-def _postgres_engine(url: sa.URL) -> sa.Engine:
-    return sa.create_engine(url, pool_size=10, hide_parameters=True)
+KEEP_ALIVE = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+"""A server that vanished without a word is noticed within half a minute (libpq, "Connection Strings")."""
+
+
+def postgres_engine(url: sa.URL, name: str) -> sa.Engine:
+    return sa.create_engine(url, pool_size=10, connect_args=_words(name), hide_parameters=True)
+
+
+def _words(name: str) -> dict[str, Any]:
+    """What a connection is opened with, besides its address. `application_name`: see pg_stat_activity."""
+    return {"application_name": name, **KEEP_ALIVE}
 
 
 def sqlite_engine(url: sa.URL, *, synchronous: str = "FULL", own_begin: bool = True) -> sa.Engine:

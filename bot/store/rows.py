@@ -44,6 +44,7 @@ def job_to_row(job: Job, message_key: str, kind: str) -> dict[str, Any]:
         "locale": job.locale,
         "notes": list(job.notes),
         "request": request_to_json(job.request),
+        "count": job.request.count,
         "kind": kind,
         "created_at": job.created_at.timestamp(),
         "state": "waiting",

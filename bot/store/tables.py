@@ -15,6 +15,9 @@ metadata = sa.MetaData(
 
 # Times are seconds since 1970 (UTC) as floats: one type on both databases, and cheap to compare.
 
+_OPEN = sa.text("outcome IS NULL")
+_STARTED = sa.text("started_at IS NOT NULL")
+
 jobs = sa.Table(
     "jobs",
     metadata,
@@ -45,11 +48,20 @@ jobs = sa.Table(
     sa.Column("closed_at", sa.Float),
     sa.Column("public", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("deleted", sa.Boolean, nullable=False, server_default=sa.false()),
+    # Which process runs it, of several on one Postgres; empty while any of them may take it.
+    sa.Column("owner", sa.String(60), nullable=False, server_default=""),
+    # Pictures asked for, as in `request`.
+    sa.Column("count", sa.Integer, nullable=False, server_default="1"),
+    # When several processes' common gate let it in.
+    sa.Column("started_at", sa.Float),
     sa.UniqueConstraint("platform", "delivery_key", "ordinal", name="uq_jobs_delivery"),
     sa.Index("ix_jobs_requester", "platform", "requester_id", "id"),
     sa.Index("ix_jobs_state", "state", "id"),
     sa.Index("ix_jobs_place", "platform", "channel", "id"),
     sa.Index("ix_jobs_message_key", "message_key"),
+    # What holds or wants a place at the API: few rows of many.
+    sa.Index("ix_jobs_open", "platform", "requester_id", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
+    sa.Index("ix_jobs_started", "started_at", postgresql_where=_STARTED, sqlite_where=_STARTED),
 )
 
 pictures = sa.Table(
@@ -95,4 +107,22 @@ secrets = sa.Table(
     metadata,
     sa.Column("name", sa.String(200), primary_key=True),
     sa.Column("sealed", sa.Text, nullable=False),
+)
+
+slots = sa.Table(
+    "slots",
+    metadata,
+    # Processes that are at work on this Postgres. A peer whose `beat_at` (the server's clock) is old has died or hangs.
+    sa.Column("slot", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("owner", sa.String(60), nullable=False),
+    sa.Column("role", sa.String(10), nullable=False),
+    sa.Column("beat_at", sa.Float, nullable=False),
+)
+
+turns = sa.Table(
+    "turns",
+    metadata,
+    # When a person's job was last let in: people take turns, over all processes.
+    sa.Column("person", sa.String(130), primary_key=True),
+    sa.Column("at", sa.Float, nullable=False),
 )
