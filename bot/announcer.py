@@ -49,9 +49,12 @@ class Announcer:
         place: Callable[[str], Waiting | None],
         on_late: Callable[[Job, str], Awaitable[None]],
         clock: Callable[[], float] = time.monotonic,
+        may: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`may` tells whether these jobs surely are ours: else a peer may have shown an end already."""
         self._place = place
         self._on_late = on_late
+        self._may = may
         self._clock = clock
         self._open: dict[str, _Open] = {}
         self._due: list[tuple[float, str]] = []
@@ -131,6 +134,8 @@ class Announcer:
         heapq.heappush(self._due, (item.due, item.job.id))
 
     async def _edit(self, item: _Open) -> None:
+        if not self._may():
+            return
         expires = item.reply.expires_at
         if expires is not None and (expires - datetime.now(UTC)).total_seconds() < LAST_WORD:
             await self._say_late(item)

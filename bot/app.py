@@ -23,7 +23,9 @@ from bot.adapters import adapter, chats, platforms, usual_platforms
 from bot.alerts import Alerts
 from bot.announcer import Announcer
 from bot.answers import Answers
+from bot.bell import Bell
 from bot.brake import Brake
+from bot.common import Common
 from bot.easel import Easel
 from bot.errors import BadSettings, Unreachable
 from bot.gate import Gate
@@ -39,7 +41,10 @@ from bot.pictures import Gallery
 from bot.ports import Backend, Platform, Route, Sweeps
 from bot.pricing import Pricing
 from bot.settings import Settings, raw, read
+from bot.standing import Alone, Held, Standing
 from bot.store import Database, Record, Store, sweeping
+from bot.store.admission import Bounds
+from bot.store.lease import Lease, owner_of
 from bot.store.migrate import upgrade
 from bot.vault import Vault
 from bot.web import Web
@@ -47,8 +52,7 @@ from bot.workflow import Engine
 
 log = structlog.get_logger()
 
-EXECUTOR = "easel-0"
-"""This process among its peers; a fixed name, so that a restart goes on with its own work."""
+TICK_EVERY = 1.0
 FIRST_SWEEP = 60.0
 """Seconds after the start: one that restarts every hour has to sweep, too."""
 SWEEP_EVERY = 3600.0
@@ -113,13 +117,17 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
     The order matters: recovered work begins inside `launch`, and needs store, backend and the platforms' REST.
     """
     async with AsyncExitStack() as stack:
-        stack.enter_context(folder.held(settings.data_dir))
-        database = Database(settings.database)
+        several = settings.slots > 1
+        stack.enter_context(folder.held(settings.data_dir, settings.slot if several else None))
+        database = Database(settings.database, owner_of(settings.slot))
         stack.callback(database.close)
         await asyncio.to_thread(upgrade, database)
         await asyncio.to_thread(check_in_use, database)
+        standing = await _stand(settings, database, stack)
+        bell = await stack.enter_async_context(Bell(database))
         gallery = Gallery(settings.data_dir)
-        store, ledger = Store(database, gallery.pictures), Ledger(database, EXECUTOR)
+        store = Store(database, gallery.pictures, standing.owner, bell if several else None)
+        ledger = Ledger(database, standing.owner)
         await stack.enter_async_context(backend)
         alerts = Alerts(settings.alert_url.get_secret_value())
         stack.push_async_callback(alerts.close)
@@ -138,24 +146,32 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
             alerts=alerts,
             platforms={platform.name: platform for platform in platforms},
             embed_parameters=settings.embed_parameters,
+            standing=standing,
         )
-        engine, intake = _engine(settings, life, backend)
+        common = _common(settings, life, database, standing, bell) if several else None
+        engine, intake = _engine(settings, life, common)
         stack.enter_context(metrics.watching(life, intake))
-        life.announcer = await stack.enter_async_context(Announcer(intake.place, life.late))
-        await _remember(life)
+        life.announcer = await stack.enter_async_context(Announcer(intake.place, life.late, may=lambda: standing.sure))
+        await _remember(life, several=several)
         vault = Vault(database, [key.get_secret_value() for key in settings.secret_key])
         for platform in platforms:
             stack.push_async_callback(platform.close)
             await _login(platform, vault)
-        left = await store.open()
-        _take_back(intake, life, left)
-        engine.launch()
-        stack.push_async_callback(engine.close)
+        if settings.role == "gateway":
+            await store.release()  # it may have had another role before
+        else:
+            await _go_on(intake, life, engine, stack, several=several)
         stack.push_async_callback(life.settle, SETTLE)
         stack.push_async_callback(intake.close)
-        await _mend(intake, engine, left)
+        if isinstance(standing, Held):
+            _listen(standing, bell, intake, engine, runs=settings.role != "gateway")
         intake.pump()
-        async with background(life.brake.watch(), _refresh(life), _sweep(settings, database, life, engine)):
+        async with background(
+            life.brake.watch(),
+            _refresh(life),
+            _sweep(settings, database, life, engine),
+            *([_tick(intake)] if several else []),
+        ):
             yield Easel(
                 settings=settings,
                 capabilities=backend.capabilities,
@@ -165,6 +181,7 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
                 gallery=gallery,
                 policy=life.answers.policy,
                 answers=life.answers,
+                bell=bell,
             )
 
 
@@ -180,12 +197,51 @@ async def _login(platform: Platform, vault: Vault) -> None:
             await asyncio.sleep(wait)
 
 
-def _engine(settings: Settings, life: Life, backend: Backend) -> tuple[Engine, Intake]:
+async def _stand(settings: Settings, database: Database, stack: AsyncExitStack) -> Standing:
+    """On Postgres our slot, held until the stack ends."""
+    if database.is_sqlite:
+        return Alone()
+    lease = Lease(database, settings.slot, settings.role)
+    return await stack.enter_async_context(Held(lease, settings.slot, settings.adopt_after))
+
+
+def _common(settings: Settings, life: Life, database: Database, standing: Standing, bell: Bell) -> Common:
+    assert isinstance(standing, Held)
+    bounds = Bounds(settings.limit_per_person, life.backend.pictures_at_once, life.backend.pictures_per_minute)
+    runs = settings.role != "gateway"
+    return Common(database, standing, bell, life.ledger, life.limits, bounds, runs)
+
+
+async def _go_on(intake: Intake, life: Life, engine: Engine, stack: AsyncExitStack, *, several: bool) -> None:
+    """With everything that was open when we stopped."""
+    if not several:
+        await life.store.own()
+    left = await life.store.open()
+    _take_back(intake, life, left)
+    engine.launch()
+    stack.push_async_callback(engine.close)
+    await _mend(intake, engine, left)
+
+
+def _listen(standing: Held, bell: Bell, intake: Intake, engine: Engine, *, runs: bool) -> None:
+    """To our peers, and after them."""
+
+    async def adopt(job_ids: list[str]) -> None:
+        await _mend(intake, engine, await intake.take(job_ids))
+
+    if runs:
+        standing.adopts(adopt)
+        bell.on("place", lambda _: intake.pump())
+        bell.on("job", lambda _: intake.wake())
+        bell.on("cancelled", intake.hear_cancelled)
+
+
+def _engine(settings: Settings, life: Life, common: Common | None) -> tuple[Engine, Intake]:
     def over(job_id: str) -> None:
         intake.over(job_id)
 
-    engine = Engine(life, settings.engine_database, EXECUTOR, over)
-    at_once = backend.pictures_at_once
+    engine = Engine(life, settings.engine_database, settings.slot, over)
+    at_once = life.backend.pictures_at_once
     intake = Intake(
         life,
         gate=Gate(settings.limit_per_person, at_once),
@@ -193,6 +249,7 @@ def _engine(settings: Settings, life: Life, backend: Backend) -> tuple[Engine, I
         at_once=at_once,
         run=engine.start,
         redeliver=engine.start_redelivery,
+        common=common,
     )
     return engine, intake
 
@@ -201,10 +258,11 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(settings.limit_per_person, settings.queue_per_person, settings.limit_per_day, settings.budget_per_day)
 
 
-async def _remember(life: Life) -> None:
+async def _remember(life: Life, *, several: bool) -> None:
     """Fill what is decided from memory."""
     await life.pricing.remember()
-    life.accounts.refill(await life.ledger.counted())
+    if not several:  # else what peers give back would stay charged here
+        life.accounts.refill(await life.ledger.counted())
     for kind, seconds in await life.store.durations():
         life.durations.learn(kind, seconds)
 
@@ -212,24 +270,22 @@ async def _remember(life: Life) -> None:
 def _take_back(intake: Intake, life: Life, left: Sequence[Record]) -> None:
     """Everything that was open when we stopped, with its visible message."""
     for record in left:
-        platform = life.platforms.get(record.job.place.platform)
-        reply = platform.reopen(record.job.address) if platform and record.job.address else None
-        intake.resume(record, reply, inside=record.state == "running")
+        intake.resume(record, life.reopen(record), inside=record.state == "running")
     if left:
         log.info("resuming", jobs=len(left))
 
 
 async def _mend(intake: Intake, engine: Engine, left: Sequence[Record]) -> None:
-    """What a crash left between two lines: jobs that are marked as running and that the engine does not run."""
+    """What a crash left: jobs that are marked as running, and that our engine does not run."""
     under_way = await engine.under_way()
     for record in left:
         if record.state != "running" or record.job.id in under_way:
             continue
-        if await engine.known(record.job.id):  # its run is over, its answer is not out
+        if record.outcome is not None:  # its run is over, its answer is not out
             intake.over(record.job.id)
             await engine.start_redelivery(record.job.id)
         else:
-            intake.requeue(record.job)
+            await engine.start_again(record.job.id)
 
 
 async def _refresh(life: Life) -> None:
@@ -239,6 +295,15 @@ async def _refresh(life: Life) -> None:
         except Exception:  # tried again in an hour
             log.exception("price not refreshed")
         await asyncio.sleep(PRICE_EVERY)
+
+
+async def _tick(intake: Intake) -> None:
+    while True:
+        try:
+            await intake.tick()
+        except Exception:  # the database is away: once more in a second
+            log.exception("tick failed")
+        await asyncio.sleep(TICK_EVERY)
 
 
 async def _sweep(settings: Settings, database: Database, life: Life, engine: Engine) -> None:

@@ -9,6 +9,7 @@ from bot.images import Capabilities
 
 if TYPE_CHECKING:
     from bot.answers import Answers
+    from bot.bell import Bell
     from bot.guard import Policy
     from bot.intake import Intake
     from bot.library import Library
@@ -33,3 +34,5 @@ class Easel:
     """Where a flagged picture may show."""
     answers: Answers
     """The visible answers of jobs that are over."""
+    bell: Bell
+    """Word between processes that share one Postgres."""

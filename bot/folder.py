@@ -11,14 +11,16 @@ from bot.errors import BadSettings
 
 
 @contextmanager
-def held(data_dir: Path) -> Iterator[None]:
+def held(data_dir: Path, slot: int | None = None) -> Iterator[None]:
     """Hold the folder, made if it isn't there, until the block ends; the system lets go of it if we are killed.
+
+    With a `slot`, hold only that of it: several processes on one database share a folder.
 
     Raises BadSettings when another process holds it: two would go on with the same jobs, and pay twice.
     """
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        file = (data_dir / "easel.lock").open("ab")
+        file = (data_dir / ("easel.lock" if slot is None else f"easel-{slot}.lock")).open("ab")
     except OSError as error:
         raise BadSettings(f"EASEL_DATA_DIR: {data_dir} can't be written ({error.strerror}).") from None
     with file:

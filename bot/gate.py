@@ -58,6 +58,16 @@ class Gate:
             return entrant
         return None
 
+    def admit(self, job_id: str) -> Entrant | None:
+        """Let this one in, whoever is next here: it was decided over all processes. None if it does not wait here."""
+        for line in self._lines.values():
+            for entrant in line:
+                if entrant.job_id == job_id:
+                    self.leave(job_id)
+                    self.enter(entrant)
+                    return entrant
+        return None
+
     def leave(self, job_id: str) -> bool:
         """A job is over, or left the queue. False if it was not here."""
         entrant = self._inside.pop(job_id, None)
@@ -75,6 +85,10 @@ class Gate:
                         del self._lines[person]
                     return True
         return False
+
+    def knows(self, job_id: str) -> bool:
+        """Whether it is inside or waits here."""
+        return job_id in self._inside or self.is_waiting(job_id)
 
     def is_waiting(self, job_id: str) -> bool:
         return any(entrant.job_id == job_id for line in self._lines.values() for entrant in line)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
 import structlog
 from ulid import ULID
 
@@ -17,15 +20,22 @@ from bot.errors import BadRequest, BudgetReached, DiskFull, LimitReached, NotAll
 from bot.gate import Entrant, Gate
 from bot.guard import Limits, Usage
 from bot.images import ImageRequest
-from bot.jobs import Cancelled, Job, Place, Progress, Requester, Waiting
+from bot.jobs import Cancelled, Generating, Job, Place, Progress, Requester, Waiting
 from bot.ledger import State
 from bot.life import Life
 from bot.pacing import Usual, backoff, kind, usual_wait
 from bot.ports import DeliveryFailed, Reply
 from bot.store import Record
+from bot.tasks import ended
+
+if TYPE_CHECKING:
+    from bot.common import Common
 
 log = structlog.get_logger()
 
+LOOK_EVERY = 2.0
+"""Seconds between two looks at the queue over all processes, while somebody waits in it here."""
+PAID = (State.POSTING, State.SUBMITTED)
 STARTING_AT_ONCE = 16
 
 Start = Callable[[str], Awaitable[None]]
@@ -44,9 +54,24 @@ class QueueView:
 class Intake:
     """`at_once` is how many pictures the account draws at the same time, for the estimate of a wait."""
 
-    def __init__(self, life: Life, *, gate: Gate, limits: Limits, at_once: int, run: Start, redeliver: Start) -> None:
-        """`run` starts a job's workflow, `redeliver` the one that only delivers."""
+    def __init__(
+        self,
+        life: Life,
+        *,
+        gate: Gate,
+        limits: Limits,
+        at_once: int,
+        run: Start,
+        redeliver: Start,
+        common: Common | None = None,
+    ) -> None:
+        """`run` starts a job's workflow, `redeliver` the one that only delivers.
+
+        `common` is there when several processes are: then the gate only knows who of ours is where, and it is decided
+        over all of them who may go next, and what was used up.
+        """
         self._life = life
+        self._common = common
         self._gate = gate
         self._limits = limits
         self._at_once = at_once
@@ -55,6 +80,9 @@ class Intake:
         self._arriving: Counter[str] = Counter()
         self._places: dict[str, int] | None = None
         self._starting: set[asyncio.Task[None]] = set()
+        self._aside: set[asyncio.Task[None]] = set()
+        self._letting_in: asyncio.Task[None] | None = None
+        self._again = False
         self._closed = False
         self._caps: dict[str, int] = {}
 
@@ -67,11 +95,17 @@ class Intake:
     def check(self, requester: Requester, place: Place, request: ImageRequest) -> None:
         """Raise LimitReached, BudgetReached, DiskFull, KeyRefused or CreditsExhausted; waits for nothing.
 
-        Of a spent budget and a full disk the operator is alerted.
+        Of a spent budget and a full disk the operator is alerted. Of several processes, each knows its own part: what
+        all of them used up is decided when the job is accepted.
         """
         del place  # what a community allows comes with its settings
-        try:
+        with self._alerting():
             self._check(requester, request)
+
+    @contextmanager
+    def _alerting(self) -> Iterator[None]:
+        try:
+            yield
         except BudgetReached:
             self._life.alerts.raise_("BudgetReached", "the daily budget is spent; nothing is drawn until it frees up.")
             raise
@@ -93,8 +127,11 @@ class Intake:
         self._check_cap(requester.platform, request.count)
 
     def _check_cap(self, platform: str, pictures: int) -> None:
+        self._under_cap(platform, self._life.accounts.pictures_of(platform), pictures)
+
+    def _under_cap(self, platform: str, drawn: int, pictures: int) -> None:
         cap = self._caps.get(platform)
-        if cap is not None and self._life.accounts.pictures_of(platform) + pictures > cap:
+        if cap is not None and drawn + pictures > cap:
             raise LimitReached(
                 f"Everyone here together gets {cap} pictures in 24 hours, and they are used up. "
                 "They come back one by one; please try again later."
@@ -113,21 +150,46 @@ class Intake:
         """What stops all work, if anything does."""
         return self._life.brake.reason
 
-    def queue(self, requester: Requester) -> QueueView:
-        announcer = self._life.announcer
-        mine = [(job, announcer.progress(job.id) or Waiting(1, None)) for job in announcer.of(requester.key)]
-        return QueueView(self._gate.waiting, self._gate.running, tuple(mine), self._wait(self._gate.waiting + 1))
+    async def queue(self, requester: Requester) -> QueueView:
+        if self._common is None:
+            mine = [(job, self.progress(job.id) or Waiting(1, None)) for job in self._life.announcer.of(requester.key)]
+        else:
+            await self._look()
+            mine = [(record.job, self._seen(record)) for record in await self._life.store.open_of(requester)]
+        waiting, running = self.load
+        return QueueView(waiting, running, tuple(mine), self._wait(waiting + 1))
+
+    def _seen(self, record: Record) -> Progress:
+        """How far a job is that may run elsewhere."""
+        if (known := self.progress(record.job.id)) is not None or record.started_at is None:
+            return known or Waiting(1, None)
+        usual = self.usual(record.job.request)
+        return Generating((datetime.now(UTC) - record.started_at).total_seconds(), usual.mid if usual else None)
+
+    def progress(self, job_id: str) -> Progress | None:
+        """How far a job is that runs here, or waits anywhere; None for any other."""
+        return self._life.announcer.progress(job_id) or self.place(job_id)
 
     @property
     def load(self) -> tuple[int, int]:
         """(waiting, running) jobs of everyone."""
+        if self._common is not None:
+            return self._common.queue.waiting, self._common.queue.running
         return self._gate.waiting, self._gate.running
+
+    @property
+    def spent(self) -> float:
+        """US$ of everyone's last 24 hours, what waits included."""
+        return self._common.spent.dollars if self._common else self._life.accounts.dollars
 
     def place(self, job_id: str) -> Waiting | None:
         """Where a job waits; None once it no longer does."""
         if self._places is None:
-            self._places = self._gate.places()
+            order = self._common.queue.order if self._common else ()
+            self._places = {one: place for place, one in enumerate(order, 1)} or self._gate.places()
         place = self._places.get(job_id)
+        if place is None and self._common is not None and self._gate.is_waiting(job_id):
+            place = self._common.queue.waiting + 1  # it came after the last look
         return Waiting(place, self._wait(place)) if place else None
 
     def _wait(self, place: int) -> float | None:
@@ -174,9 +236,8 @@ class Intake:
         self._life.accounts.charge(job.id, requester.key, request.count, self.price(request))
         self._arriving[requester.key] += 1
         try:
-            kept = await self._life.store.accept(
-                job, delivery_key=delivery_key, ordinal=ordinal, message_key=reply.key, kind=kind(request)
-            )
+            with self._alerting():
+                kept = await self._commit(job, delivery_key, ordinal, reply.key)
         except BaseException:
             self._life.accounts.give_back(job.id)
             raise
@@ -189,9 +250,27 @@ class Intake:
             return await self._replayed(requester, delivery_key, ordinal)
         metrics.accepted(place.platform)
         log.info("accepted", job=kept.id, platform=place.platform, pictures=request.count)
-        self._life.hand_over(kept, reply.key)
-        self._queue(kept, reply)
+        if self._common is None or self._common.runs:
+            self._life.hand_over(kept, reply.key)
+            self._queue(kept, reply)
         return kept
+
+    async def _commit(self, job: Job, delivery_key: str, ordinal: int, message_key: str) -> Job | None:
+        values: dict[str, Any] = {}
+        if (common := self._common) is not None:
+            values = {"owner": common.owner, "check": lambda connection: self._check_common(common, connection, job)}
+        return await self._life.store.accept(
+            job, delivery_key=delivery_key, ordinal=ordinal, message_key=message_key, kind=kind(job.request), **values
+        )
+
+    def _check_common(self, common: Common, connection: sa.Connection, job: Job) -> None:
+        platform, pictures = job.requester.platform, job.request.count
+
+        def cap(connection: sa.Connection) -> None:
+            if platform in self._caps:
+                self._under_cap(platform, common.spent.pictures_of(connection, platform), pictures)
+
+        common.check(connection, job, self.price(job.request), cap)
 
     async def _replayed(self, requester: Requester, delivery_key: str, ordinal: int) -> Job:
         record = await self._life.store.delivered_as(requester.platform, delivery_key, ordinal)
@@ -208,11 +287,40 @@ class Intake:
 
     def pump(self) -> None:
         """Let in whoever may pass now, a few at a time: in a burst, first answers to people come before submits."""
+        if self._common is not None:
+            self._ask(self._common)
+            return
         while not self._closed and len(self._starting) < STARTING_AT_ONCE and (entrant := self._gate.next()):
             self._places = None
-            task = asyncio.create_task(self._start(entrant.job_id))
-            self._starting.add(task)
-            task.add_done_callback(self._started)
+            self._begin(entrant.job_id)
+
+    def _ask(self, common: Common) -> None:
+        """Who of ours may pass is decided over all processes: one question at a time, and one more for what came
+        meanwhile."""
+        if self._closed or (self._letting_in is not None and not self._letting_in.done()):
+            self._again = True
+        elif self._gate.waiting and len(self._starting) < STARTING_AT_ONCE:
+            self._again = False
+            self._letting_in = asyncio.create_task(self._let_in(common))
+            self._letting_in.add_done_callback(lambda _: self.pump() if self._again else None)
+
+    async def _let_in(self, common: Common) -> None:
+        room = STARTING_AT_ONCE - len(self._starting)
+        try:
+            found = await common.let_in(room)
+        except Exception:  # asked again in a second
+            log.exception("nobody let in")
+            return
+        for job_id in found:
+            if self._gate.admit(job_id) is None:
+                log.error("let in, and not here", job=job_id)
+            self._begin(job_id)
+        self._again = self._again or len(found) == room
+
+    def _begin(self, job_id: str) -> None:
+        task = asyncio.create_task(self._start(job_id))
+        self._starting.add(task)
+        task.add_done_callback(self._started)
 
     def _started(self, task: asyncio.Task[None]) -> None:
         self._starting.discard(task)
@@ -233,6 +341,45 @@ class Intake:
         self._places = None
         self.pump()
 
+    # ---- among several processes ----
+
+    async def tick(self) -> None:
+        """Once a second: take what nobody runs, let in whoever may pass, know the queue. Nothing in one process."""
+        if (common := self._common) is None:
+            return
+        await common.settle()
+        if common.runs and not self._closed:
+            await self.take(await common.take())
+            self.pump()
+        if self._gate.waiting:
+            await self._look(LOOK_EVERY)
+
+    def wake(self) -> None:
+        """A gateway accepted something."""
+        self._background(self.tick())
+
+    async def _look(self, within: float = 0.0) -> None:
+        assert self._common is not None
+        await self._common.look(within)
+        self._places = None
+
+    async def take(self, job_ids: Sequence[str]) -> list[Record]:
+        """Go on with jobs that are ours now, as after a restart: they wait here, or are inside. What became of them."""
+        found = await self._life.store.some(job_ids) if job_ids else []
+        for record in found:
+            self.resume(record, self._life.reopen(record), inside=record.state == "running")
+        return found
+
+    def hear_cancelled(self, job_id: str) -> None:
+        """Somebody cancelled it at another process."""
+        if self._gate.knows(job_id):
+            self._background(self._cancelled(job_id))
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
+
     # ---- after a restart ----
 
     def resume(self, record: Record, reply: Reply | None, *, inside: bool) -> None:
@@ -247,14 +394,10 @@ class Intake:
         if reply is not None and not record.cancelled:
             self._life.announcer.open(job, reply, quiet=True)
 
-    def requeue(self, job: Job) -> None:
-        """It was marked as running, and the engine never heard of it."""
-        self._gate.leave(job.id)
-        self._queue(job, None)
-
     async def close(self) -> None:
         """Take nothing in any more; what is being started is finished."""
         self._closed = True
+        await ended(self._aside | ({self._letting_in} if self._letting_in else set()), 1.0)
         if self._starting:
             _, left = await asyncio.wait(self._starting, timeout=1)
             for task in left:  # they stay in the store: the next start goes on with them
@@ -272,17 +415,26 @@ class Intake:
         if not await self._life.store.cancel(job_id):
             raise BadRequest("That one is already over.")
         entry = await self._life.ledger.entry(job_id)
-        paid = entry is not None and entry.state in (State.POSTING, State.SUBMITTED)
+        paid = entry is not None and entry.state in PAID
         log.info("cancelled", job=job_id, paid=paid)
-        if self._gate.is_waiting(job_id):
-            self.over(job_id)
-            self._life.accounts.give_back(job_id)
-            await self._life.store.ended(record, Cancelled(paid=False), 0.0, {})
-            if not await self._life.deliver(job_id):
-                await self._redeliver(job_id)
+        if self._common is None or self._gate.knows(job_id):
+            await self._cancelled(job_id)
         else:
-            await self._show_cancelled(job, paid)
+            await self._common.bell.ring("cancelled", job_id)
         return "Cancelled. It was already being drawn, so it is still paid for." if paid else "Cancelled."
+
+    async def _cancelled(self, job_id: str) -> None:
+        record = await self._life.store.get(job_id)
+        if not self._gate.is_waiting(job_id):
+            entry = await self._life.ledger.entry(job_id)
+            await self._show_cancelled(record.job, entry is not None and entry.state in PAID)
+            return
+        self.over(job_id)
+        self._life.accounts.give_back(job_id)
+        await self._life.ledger.give_back(job_id)
+        await self._life.store.ended(record, Cancelled(paid=False), 0.0, {})
+        if not await self._life.deliver(job_id):
+            await self._redeliver(job_id)
 
     async def _show_cancelled(self, job: Job, paid: bool) -> None:
         """Say so at once; the job's own end says the same once more, whatever happens to us until then."""

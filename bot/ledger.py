@@ -53,7 +53,11 @@ def _move(old: State, new: State, **values: Any) -> ReturningUpdate[Any]:
 
 _BEGIN_POST = _move(
     State.INTENDED, State.POSTING, posted_at=sa.bindparam("posted_at"), owner=sa.bindparam("owner")
-).where(~sa.select(jobs.c.id).where(jobs.c.id == _OF, jobs.c.cancelled_at.is_not(None)).exists())
+).where(
+    sa.select(jobs.c.id)
+    .where(jobs.c.id == _OF, jobs.c.cancelled_at.is_(None), jobs.c.owner.in_(["", sa.bindparam("owner")]))
+    .exists()
+)
 _SUBMITTED = _move(
     State.POSTING,
     State.SUBMITTED,
@@ -84,17 +88,13 @@ class Ledger:
         conflict = insert(database, ledger).on_conflict_do_nothing(index_elements=["job_id"])
         self._intend = conflict.returning(ledger.c.job_id)
 
+    def reserve(self, connection: sa.Connection, job: Job, price: float) -> None:
+        """Write the line in the transaction that accepts the job: from then on every process counts it."""
+        connection.execute(self._intend, _line(job, price)).close()
+
     async def intend(self, job: Job, price: float) -> Entry:
         """Write down what will be paid, once, and that the job runs; a repeated call returns the line as it stands."""
-        charged_at = _now()
-        row: dict[str, Any] = {
-            "job_id": job.id,
-            "person": job.requester.key,
-            "state": State.INTENDED.value,
-            "pictures": job.request.count,
-            "price": price,
-            "charged_at": charged_at,
-        }
+        row = _line(job, price)
 
         def work(connection: sa.Connection) -> Entry:
             connection.execute(_STARTED, {"of": job.id})
@@ -107,7 +107,7 @@ class Ledger:
         return await self._database.write(work)
 
     async def begin_post(self, job_id: str) -> bool:
-        """Take the one right to POST this job. False if it was taken before, or the job was cancelled."""
+        """Take the one right to POST this job. False if it was taken before, the job was cancelled, or it is a peer's."""
         return await self._moved(_BEGIN_POST, {"of": job_id, "posted_at": _now(), "owner": self._owner})
 
     async def refused(self, job_id: str) -> None:
@@ -192,6 +192,17 @@ def adoptable(
         return sorted(matching, key=lambda ticket: ticket.submitted_at)
     alone = len(unexplained) == 1 and unexplained[0].request_matches is None and len(unresolved) == 1
     return [unexplained[0].ticket] if exclusive and alone else []
+
+
+def _line(job: Job, price: float) -> dict[str, Any]:
+    return {
+        "job_id": job.id,
+        "person": job.requester.key,
+        "state": State.INTENDED.value,
+        "pictures": job.request.count,
+        "price": price,
+        "charged_at": _now(),
+    }
 
 
 def _entry(row: sa.RowMapping) -> Entry:

@@ -41,6 +41,7 @@ from bot.pacing import Durations, backoff, kind
 from bot.pictures import Gallery
 from bot.ports import Backend, DeliveryFailed, Platform, Prepared, Rendered, Reply, Sighting, Ticket
 from bot.pricing import Pricing
+from bot.standing import Alone, Standing
 from bot.store import Record, Store
 
 log = structlog.get_logger()
@@ -58,6 +59,10 @@ LOOK_LONGER = 15 * 60.0
 """Seconds more for as long as the listing can't be read at all."""
 REFUNDED = (PersonCanAct, GenerationFailed, CreditsExhausted)
 """The API says itself that the task failed, which it pays back (its troubleshooting page). All else was paid for."""
+
+
+class NotOurs(Exception):
+    """Another process goes on with this job: nothing of it is ours to do any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,7 @@ class Life:
     platforms: Mapping[str, Platform]
     embed_parameters: bool
     announcer: Announcer = field(init=False)
+    standing: Standing = field(default_factory=Alone)
     dice: random.Random = field(default_factory=random.Random)
     look_for: float = LOOK_FOR
     _fresh: dict[str, Record] = field(default_factory=dict)
@@ -95,8 +101,19 @@ class Life:
     _redelivering: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
 
     async def live(self, job_id: str) -> bool:
-        """Whatever of its life a job has not lived yet. True when its one answer is out, False if it can't be shown now."""
-        record = self._fresh.pop(job_id, None) or await self.store.get(job_id)
+        """Whatever of its life a job has not lived yet. False if its one answer can't be shown now; True when it is out,
+        or for another process to give."""
+        try:
+            fresh = self._fresh.pop(job_id, None)
+            return await self._live(fresh or await self.store.get(job_id))
+        except NotOurs:
+            log.info("left to a peer", job=job_id)
+            await self.announcer.finish(job_id)
+            return True
+
+    async def _live(self, record: Record) -> bool:
+        if record.owner != self.store.owner:
+            raise NotOurs
         if record.outcome is None:
             went = await self.submit(record.job)
             end = went if isinstance(went, End) else await self.follow(record.job, went)
@@ -105,7 +122,7 @@ class Life:
 
     def hand_over(self, job: Job, message_key: str) -> None:
         """A job that was accepted here a moment ago: its row need not be read again."""
-        self._fresh[job.id] = Record.fresh(job, message_key)
+        self._fresh[job.id] = Record.fresh(job, message_key, self.store.owner)
 
     # ---- submit ----
 
@@ -160,9 +177,11 @@ class Life:
             self.brake.check()
             if self._draining:
                 await asyncio.Event().wait()  # the next start goes on from here
+            await self.standing.hold()
             self._posting += 1
             try:
                 if await self.ledger.begin_post(job.id):
+                    await self.standing.hold()  # the database may have been away meanwhile
                     ticket = await self._paid(job, prepared)
                     metrics.submitted(entry.price, ticket.submitted_at - job.created_at)
                     return replace(entry, state=State.SUBMITTED, ticket=ticket)
@@ -186,7 +205,9 @@ class Life:
         return ticket
 
     async def _not_ours(self, job: Job) -> Entry | End:
-        """The right to POST is gone: cancelled meanwhile, or taken by an earlier run."""
+        """The right to POST is gone: cancelled meanwhile, or taken by an earlier run or a peer."""
+        if not await self.store.holds(job.id):
+            raise NotOurs
         entry = await self._entry(job)
         if entry.state is State.INTENDED:
             await self._give_back(job)
@@ -321,6 +342,9 @@ class Life:
 
     async def _deliver(self, record: Record, within: float = DELIVER_WITHIN) -> bool:
         job = record.job
+        if record.owner != self.store.owner:
+            raise NotOurs
+        await self.standing.hold()
         if record.state == "closed":
             await self.announcer.finish(job.id)
             return True
@@ -385,6 +409,8 @@ class Life:
     async def _deliver_or_log(self, job_id: str) -> bool:
         try:
             return await self.deliver(job_id, REDELIVER_WITHIN)
+        except NotOurs:
+            return True
         except Exception:
             # A fault of ours must not end the only thing that still tries.
             log.exception("delivery broken", job=job_id)
@@ -394,6 +420,10 @@ class Life:
         """The message can't be changed any more: what comes is found in the history."""
         self._late.add(job.id)
         await self.store.readdress(job.id, "")
+
+    def reopen(self, record: Record) -> Reply | None:
+        """The visible message of a job that was accepted before our start, or by a peer."""
+        return self._reopen(record.job)
 
     def _reopen(self, job: Job) -> Reply | None:
         if job.id in self._late:
@@ -407,6 +437,8 @@ class Life:
     async def _end(self, record: Record, end: End) -> Record:
         record = await self.store.ended(record, end.outcome, end.seconds, end.held)
         outcome = record.outcome
+        if outcome is None:
+            raise NotOurs
         what = {"kind": outcome.kind} if isinstance(outcome, Failed) else {}
         detail = {"detail": end.detail} if end.detail else {}
         log.info("ended", job=record.job.id, outcome=type(outcome).__name__, **what, **detail)

@@ -191,7 +191,7 @@ def watching(life: Life, intake: Intake) -> Iterator[None]:
 
 def _now(life: Life, intake: Intake) -> Iterator[Metric]:
     waiting, running = intake.load
-    spent = life.accounts.dollars
+    spent = intake.spent
     yield _gauge("easel_jobs", "Jobs now.", "state", [("waiting", waiting), ("running", running)])
     yield _gauge("easel_budget_used_dollars", "US$ charged in the last 24 hours, what waits included.", value=spent)
     yield _gauge("easel_budget_left_dollars", "US$ until everything stops.", value=max(0.0, life.limits.budget - spent))

@@ -190,6 +190,10 @@ class Backend(Protocol):
         """How many pictures the account draws at the same time."""
 
     @property
+    def pictures_per_minute(self) -> int:
+        """How many pictures the account takes in any minute."""
+
+    @property
     def exclusive_key(self) -> bool:
         """Whether nobody but us uses the account: an unexplained prediction is then ours."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -21,6 +22,7 @@ from dbos import DBOS, DBOSConfig, SetWorkflowID, WorkflowSerializationFormat
 
 from bot.life import Life
 from bot.store.database import sqlite_engine
+from bot.store.lease import owner_of
 
 T = TypeVar("T")
 
@@ -43,7 +45,7 @@ _leaving = False
 async def job(job_id: str) -> None:
     try:
         if not await live(job_id):
-            with SetWorkflowID(job_id + _REDELIVER):
+            with SetWorkflowID(f"{DBOS.workflow_id}{_REDELIVER}"):
                 await DBOS.start_workflow_async(redeliver, job_id)
     finally:
         _on_over(job_id)
@@ -91,6 +93,11 @@ async def _apart(coroutine: Coroutine[object, object, None]) -> None:
     await asyncio.create_task(coroutine, context=contextvars.Context())
 
 
+def _anew(job_id: str) -> str:
+    """A name for one more run: a finished one of the same name would stand for it."""
+    return f"{job_id}.{secrets.token_hex(4)}"
+
+
 _TRIES = 5
 
 
@@ -107,22 +114,27 @@ async def _through_faults(part: Callable[[str], Awaitable[T]], job_id: str) -> T
     return await part(job_id)
 
 
+def schema_of(slot: int) -> str:
+    """Each process has tables of its own: the engine hands what it recovers to whichever process looks first."""
+    return f"dbos_{slot}" if slot else "dbos"
+
+
 def has_run(connection: sa.Connection) -> bool:
     """Whether the engine remembers any run in this Postgres."""
-    there = sa.inspect(connection).has_table("workflow_status", schema="dbos")
+    there = sa.inspect(connection).has_table("workflow_status", schema=schema_of(0))
     return there and connection.execute(sa.text("SELECT 1 FROM dbos.workflow_status LIMIT 1")).first() is not None
 
 
 class Engine:
-    """One per process. `url` names the engine's own database, `executor` this process among its peers."""
+    """One per process. `url` names the engine's own database, `slot` this process among its peers."""
 
-    def __init__(self, life: Life, url: str, executor: str, on_over: Callable[[str], None]) -> None:
+    def __init__(self, life: Life, url: str, slot: int, on_over: Callable[[str], None]) -> None:
         """`on_over` is called when a job no longer holds its place at the API."""
         global _life, _on_over, _leaving
         _life, _on_over, _leaving = life, on_over, False
         self._url = sa.make_url(url)
         self._sqlite: sa.Engine | None = None
-        self._executor = executor
+        self._slot = slot
 
     def launch(self) -> None:
         """Go on with what a crash left. Called on the running loop: the workflows run there."""
@@ -130,7 +142,8 @@ class Engine:
             name="easel",
             system_database_url=self._url.render_as_string(hide_password=False),
             application_version=_FLOW,
-            executor_id=self._executor,
+            executor_id=owner_of(self._slot),
+            dbos_system_schema=schema_of(self._slot),
             max_executor_threads=16,
             log_level="WARNING",
             notification_listener_polling_interval_sec=1.0,
@@ -141,6 +154,8 @@ class Engine:
             # engine forgets in a power cut is repeated: money stands in the ledger, which waits for the disk.
             self._sqlite = sqlite_engine(self._url, synchronous="NORMAL", own_begin=False)
             config["system_database_engine"] = self._sqlite
+        else:  # who may take over our jobs ends our sessions by that name
+            config["db_engine_kwargs"] = {"connect_args": {"application_name": owner_of(self._slot)}}
         DBOS(config=config)
         logger = logging.getLogger("dbos")
         logger.handlers.clear()  # its lines go the way of all others
@@ -151,18 +166,17 @@ class Engine:
         """Run a job. One that was started before is not started again."""
         await _apart(_begin(job, job_id, job_id))
 
+    async def start_again(self, job_id: str) -> None:
+        """Run a job of which the engine may have heard before, when it was ours, too."""
+        await _apart(_begin(job, _anew(job_id), job_id))
+
     async def start_redelivery(self, job_id: str) -> None:
-        await _apart(_begin(redeliver, job_id + _REDELIVER, job_id))
+        await _apart(_begin(redeliver, f"{_anew(job_id)}{_REDELIVER}", job_id))
 
     async def under_way(self) -> set[str]:
         """Ids of the jobs that the engine still runs, or will go on with."""
         found = await DBOS.list_workflows_async(status=["PENDING", "ENQUEUED"], load_input=False, load_output=False)
-        return {status.workflow_id.removesuffix(_REDELIVER) for status in found}
-
-    async def known(self, job_id: str) -> bool:
-        """Whether the engine ever heard of this job."""
-        found = await DBOS.list_workflows_async(workflow_ids=[job_id], load_input=False, load_output=False)
-        return bool(found)
+        return {status.workflow_id.partition(".")[0] for status in found}
 
     async def sweep(self, older_than: timedelta) -> int:
         """Forget finished workflows; the engine has no sweep of its own. Returns how many."""

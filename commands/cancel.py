@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 async def run(easel: Easel, turn: Turn, options: Options) -> None:
     """The given job, else one's own newest that is under way."""
-    text = str(options["id"]) if options.get("id") else _newest(easel, turn)
+    text = str(options["id"]) if options.get("id") else await _newest(easel, turn)
     await _cancel(easel, turn, text)
 
 
@@ -33,8 +33,8 @@ async def _cancel(easel: Easel, turn: Turn, text: str) -> None:
         await reply.close(cards.notice(told))
 
 
-def _newest(easel: Easel, turn: Turn) -> str:
-    mine = easel.intake.queue(turn.requester).mine
+async def _newest(easel: Easel, turn: Turn) -> str:
+    mine = (await easel.intake.queue(turn.requester)).mine
     if not mine:
         raise BadRequest("Nothing of yours is waiting or running.")
     return max(job.id for job, _ in mine)  # ULIDs sort by time

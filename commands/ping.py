@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 async def run(easel: Easel, turn: Turn, options: Options) -> None:
-    await turn.tell(card(easel, turn))
+    await turn.tell(await card(easel, turn))
 
 
-def card(easel: Easel, turn: Turn) -> Card:
+async def card(easel: Easel, turn: Turn) -> Card:
     """The same look that every request gets: what stops one stops all."""
-    view = easel.intake.queue(turn.requester)
+    view = await easel.intake.queue(turn.requester)
     queue = f"{view.running} running, {view.waiting} waiting."
     try:
         easel.intake.check(turn.requester, turn.place, ImageRequest("a picture", USUAL, seed=0))

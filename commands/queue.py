@@ -17,7 +17,7 @@ MOST_LISTED = 20
 
 
 async def run(easel: Easel, turn: Turn, options: Options) -> None:
-    await turn.tell(card(easel.intake.queue(turn.requester)))
+    await turn.tell(card(await easel.intake.queue(turn.requester)))
 
 
 def card(view: QueueView) -> Card:

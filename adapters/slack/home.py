@@ -35,7 +35,7 @@ async def view(easel: Easel, requester: Requester) -> dict[str, Any]:
     over = [record for record in records if record.outcome is not None][:PICTURES]
     blocks = [
         *_start(easel),
-        *_running(easel.intake.queue(requester)),
+        *_running(await easel.intake.queue(requester)),
         *_pictures(over),
         *_loras(easel.library.entries),
         *_help(easel),

@@ -59,7 +59,7 @@ class Terminal:
             self._screen.say(f"✗ {error}")
         for reply in list(self._replies.values()):
             await reply.closed.wait()
-        while easel.intake.queue(turn.requester).running:  # noqa: ASYNC110 - a counter: the last rows are being written
+        while easel.intake.load[1]:  # noqa: ASYNC110 - a counter: the last rows are being written
             await asyncio.sleep(0.02)
         own = self._replies.get(str(turn.address))
         self.saved = own.saved if own else ()

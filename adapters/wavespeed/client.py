@@ -52,6 +52,7 @@ class Client:
         pace = settings.pace
         self.capabilities = replace(wire.capabilities(settings.api_version, settings), simulated=simulated)
         self.pictures_at_once = pace.at_once
+        self.pictures_per_minute = pace.per_minute
         self.submit_lanes = pace.lanes
         self.exclusive_key = settings.exclusive_key
         self._settings = settings

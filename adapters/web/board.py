@@ -159,8 +159,7 @@ class Board:
         return live.card if live else cards.progress(record.job, progress or Waiting(1, None))
 
     def _progress(self, job: Job) -> Progress | None:
-        mine = self._easel.intake.queue(job.requester).mine
-        return next((progress for one, progress in mine if one.id == job.id), None)
+        return self._easel.intake.progress(job.id)
 
 
 def _began(now: Generating) -> datetime:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -18,6 +18,9 @@ from bot.jobs import Cancelled, Finished, Job, Outcome, Place, Requester
 from bot.store import rows
 from bot.store.database import Database
 from bot.store.tables import facts, jobs, pictures
+
+if TYPE_CHECKING:
+    from bot.bell import Bell
 
 __all__ = ["Database", "Record", "Store"]
 
@@ -42,11 +45,15 @@ class Record:
     delivered: bool
     """False for what could not be shown where it was asked: it waits in the history."""
     ended_at: datetime | None
+    owner: str = ""
+    """The process that runs it; empty while any may take it."""
+    started_at: datetime | None = None
+    """When it was let in, where several processes decide that together."""
 
     @classmethod
-    def fresh(cls, job: Job, message_key: str) -> Record:
+    def fresh(cls, job: Job, message_key: str, owner: str) -> Record:
         """As a job's row reads right after it was accepted."""
-        return cls(job, "waiting", None, (), frozenset(), False, False, message_key, False, False, None)
+        return cls(job, "waiting", None, (), frozenset(), False, False, message_key, False, False, None, owner)
 
 
 # Statements that every job needs are made once: building one takes longer than running it.
@@ -55,7 +62,7 @@ _GET = sa.select(jobs).where(jobs.c.id == _OF)
 _CANCELLED = sa.select(jobs.c.id).where(jobs.c.id == _OF, jobs.c.cancelled_at.is_not(None))
 _ENDED = (
     jobs.update()
-    .where(jobs.c.id == _OF, jobs.c.outcome.is_(None))
+    .where(jobs.c.id == _OF, jobs.c.outcome.is_(None), jobs.c.owner == sa.bindparam("by"))
     .values(outcome=sa.bindparam("outcome"), seconds=sa.bindparam("seconds"), ended_at=sa.bindparam("ended_at"))
     .returning(jobs.c.spoiler)
 )
@@ -80,21 +87,40 @@ def insert(database: Database, table: sa.Table) -> sqlite.Insert | postgresql.In
 
 
 class Store:
-    """`root` is the folder that the pictures' paths are kept relative to."""
+    """`root` is the folder that the pictures' paths are kept relative to; `owner` is this process among its peers."""
 
-    def __init__(self, database: Database, root: Path) -> None:
+    def __init__(self, database: Database, root: Path, owner: str = "", bell: Bell | None = None) -> None:
+        self.owner = owner
         self._database = database
         self._root = root
+        self._bell = bell
         self._accept = insert(database, jobs).on_conflict_do_nothing().returning(jobs.c.id)
 
     # ---- the life of a job ----
 
-    async def accept(self, job: Job, *, delivery_key: str, ordinal: int, message_key: str, kind: str) -> Job | None:
-        """Commit a job and give it its short id. None if this very thing was accepted before."""
+    async def accept(
+        self,
+        job: Job,
+        *,
+        delivery_key: str,
+        ordinal: int,
+        message_key: str,
+        kind: str,
+        owner: str | None = None,
+        check: Callable[[sa.Connection], None] = lambda _connection: None,
+    ) -> Job | None:
+        """Commit a job and give it its short id. None if this very thing was accepted before.
+
+        It is ours, or `owner`'s. `check` runs in the same transaction, and takes it back by raising.
+        """
 
         def insert_as(connection: sa.Connection, short: str) -> bool:
             row = rows.job_to_row(replace(job, short=short), message_key, kind)
-            values = row | {"delivery_key": delivery_key, "ordinal": ordinal}
+            values = row | {
+                "delivery_key": delivery_key,
+                "ordinal": ordinal,
+                "owner": self.owner if owner is None else owner,
+            }
             return connection.execute(self._accept, values).first() is not None
 
         def work(connection: sa.Connection) -> Job | None:
@@ -107,6 +133,7 @@ class Store:
             while True:
                 short = _free_short(connection, job.id)
                 if insert_as(connection, short):
+                    check(connection)
                     return replace(job, short=short)
                 if connection.execute(sa.select(jobs.c.id).where(same | (jobs.c.id == job.id))).first():
                     return None
@@ -128,8 +155,32 @@ class Store:
         return found[0]
 
     async def open(self) -> list[Record]:
-        """Every job that is not closed yet, oldest first."""
-        return await self._select(jobs.c.state != "closed", order=jobs.c.id)
+        """Every job of ours that is not closed yet, oldest first."""
+        return await self._select((jobs.c.state != "closed") & (jobs.c.owner == self.owner), order=jobs.c.id)
+
+    async def open_of(self, requester: Requester) -> list[Record]:
+        """A person's jobs that have no end yet, whoever runs them, oldest first."""
+        return await self._select(
+            _of(requester) & jobs.c.outcome.is_(None) & jobs.c.cancelled_at.is_(None), order=jobs.c.id
+        )
+
+    async def some(self, job_ids: Iterable[str]) -> list[Record]:
+        return await self._select(jobs.c.id.in_(list(job_ids)), order=jobs.c.id)
+
+    async def own(self) -> None:
+        """Make every open job ours that is nobody's."""
+        await self._hand(from_="", to=self.owner)
+
+    async def release(self) -> None:
+        """Leave every open job of ours to whoever takes it."""
+        await self._hand(from_=self.owner, to="")
+
+    async def _hand(self, *, from_: str, to: str) -> None:
+        await self._update((jobs.c.state != "closed") & (jobs.c.owner == from_), owner=to)
+
+    async def holds(self, job_id: str) -> bool:
+        """Whether this process is the one that runs it."""
+        return (await self.get(job_id)).owner == self.owner
 
     async def cancel(self, job_id: str) -> bool:
         """Mark a job as cancelled. False if it already was, or is over."""
@@ -140,11 +191,11 @@ class Store:
         """Write down how a job ended, its pictures, and for each whether it is withheld. The first end stands.
 
         Returns the record as it is then: what was marked as a spoiler meanwhile says so. A job that was cancelled
-        meanwhile ends as that, paid for; its pictures are kept.
+        meanwhile ends as that, paid for; its pictures are kept. One that another process runs by now is left alone.
         """
         job_id = record.job.id
         lines = [rows.picture_to_row(job_id, picture, self._root, withheld=held) for picture, held in found.items()]
-        values = {"of": job_id, "seconds": seconds, "ended_at": _now()}
+        values = {"of": job_id, "seconds": seconds, "ended_at": _now(), "by": record.owner}
 
         def work(connection: sa.Connection) -> tuple[Outcome, bool] | None:
             end = outcome
@@ -155,6 +206,8 @@ class Store:
                 return None
             if lines:
                 connection.execute(_INSERT_PICTURES, lines)
+            if self._bell is not None:
+                self._bell.ring_in(connection, "place")
             return end, bool(row.spoiler)
 
         ended = await self._database.write(work)
@@ -305,6 +358,8 @@ class Store:
             cancelled=row["cancelled_at"] is not None,
             delivered=row["state"] == "closed" and bool(row["address"]),
             ended_at=datetime.fromtimestamp(ended_at, UTC) if ended_at else None,
+            owner=row["owner"],
+            started_at=datetime.fromtimestamp(row["started_at"], UTC) if row["started_at"] else None,
         )
 
 

@@ -16,9 +16,12 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
 
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
@@ -80,12 +83,16 @@ class Database:
     @asynccontextmanager
     async def listening(self, channel: str) -> AsyncIterator[AsyncIterator[str]]:
         """What is notified there from now on (Postgres), over a connection of its own. Raises when that breaks."""
+        async with await self.apart() as connection:
+            await connection.execute(f"LISTEN {channel}".encode())
+            yield (notice.payload async for notice in connection.notifies())
+
+    async def apart(self) -> AsyncConnection[Any]:
+        """A connection outside the pool, for what lives as long as its session (Postgres). Raises psycopg.Error."""
         from psycopg import AsyncConnection  # loaded by the engine, where it is Postgres
 
         _, words = self.engine.dialect.create_connect_args(self.url)
-        async with await AsyncConnection.connect(autocommit=True, **{**words, **_words(self.name)}) as connection:
-            await connection.execute(f"LISTEN {channel}".encode())
-            yield (notice.payload async for notice in connection.notifies())
+        return await AsyncConnection.connect(autocommit=True, **{**words, **_words(self.name)})
 
     def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         while True:

@@ -79,7 +79,7 @@ async def test_those_who_wait_see_their_place(tmp_path: Path) -> None:
     async with House(tmp_path, PaintedBackend(seconds=0.2, pictures_at_once=1)) as house:
         first, _ = await house.ask(request())
         second, waiting = await house.ask(request(), requester=BEN)
-        assert house.intake.queue(BEN).waiting == 1
+        assert (await house.intake.queue(BEN)).waiting == 1
         await house.over(first)
         await house.over(second)
     assert waiting.shown[0].title.startswith("Queued · about #1 in line")
@@ -419,7 +419,7 @@ async def test_a_delivery_that_fails_for_now_is_made_later_and_frees_its_place(
         async with asyncio.timeout(5):
             while closes(reply) < 3:
                 await asyncio.sleep(0.01)
-        assert house.intake.queue(ANNA).running == 0
+        assert (await house.intake.queue(ANNA)).running == 0
         reply.fails = None
         record = await house.over(job)
     assert record.delivered

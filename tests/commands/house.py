@@ -62,7 +62,7 @@ class NotingIntake:
         self.cancelled.append((job_id, by, moderates))
         return "Cancelled."
 
-    def queue(self, requester: Requester) -> QueueView:
+    async def queue(self, requester: Requester) -> QueueView:
         from bot.intake import QueueView
 
         return QueueView(waiting=4, running=2, mine=self.mine, usual_wait=12.0)
@@ -95,6 +95,7 @@ class House:
             self.gallery,
             self.policy,
             Answers(self.policy, self.capabilities.model),
+            cast("Any", None),  # no command rings it
         )
 
     def set(self, **values: Any) -> None:

@@ -96,12 +96,14 @@ class PaintedBackend:
         by_prompt: Mapping[str, Fate] | None = None,
         account: Account | None = None,
         pictures_at_once: int = 100,
+        pictures_per_minute: int = 10_000,
         submit_lanes: int = 4,
         exclusive_key: bool = False,
         capabilities: Capabilities = CAPABILITIES,
     ) -> None:
         self.capabilities = capabilities
         self.pictures_at_once = pictures_at_once
+        self.pictures_per_minute = pictures_per_minute
         self.submit_lanes = submit_lanes
         self.exclusive_key = exclusive_key
         self.account = account or Account()

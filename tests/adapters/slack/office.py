@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from adapters.slack.client import Slack
+from bot.bell import Bell
 from bot.easel import Easel
 from bot.guard import Policy
 from bot.library import Library
@@ -85,6 +86,7 @@ async def office(
             house.life.gallery,
             policy or Policy(),
             house.life.answers,
+            Bell(house.database),
         )
         ana, ben = server.user("ana"), server.user("ben")
         made = Office(server, slack, house, easel, server.channel("pictures", ana, ben), ana, ben, vault)

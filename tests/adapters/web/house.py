@@ -15,6 +15,7 @@ from bot.accounts import Accounts
 from bot.alerts import Alerts
 from bot.announcer import Announcer
 from bot.answers import Answers
+from bot.bell import Bell
 from bot.brake import Brake
 from bot.easel import Easel
 from bot.gate import Gate
@@ -107,6 +108,7 @@ class Playground:
             gallery=gallery,
             policy=rules,
             answers=self.life.answers,
+            bell=Bell(self.database),
         )
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._visitors: list[Visitor] = []

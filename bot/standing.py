@@ -1,0 +1,187 @@
+"""Whether this process may work: it holds its slot, as far as it knows, and who else is there.
+
+Nobody takes our jobs before we were silent for `adopt_after` seconds. So as long as our last heartbeat is younger than
+that, what we do is ours to do; when it is not, everything waits for the next one. A process that was frozen, and finds
+on waking that its time is over, ends on the spot: another one may be at its work, and its supervisor restarts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Protocol, Self
+
+import structlog
+
+from bot.errors import BadSettings
+from bot.store.lease import Lease, Peer, SlotLost, SlotTaken, owner_of
+from bot.tasks import ended
+
+log = structlog.get_logger()
+
+BEAT_EVERY = 1.0
+BEAT_WITHIN = 5.0
+"""Seconds in which the server answers a heartbeat, or the connection is taken for broken."""
+SILENT = 3.0
+"""Seconds after which a peer is not counted on, long before its jobs are taken over."""
+STEADY = 4.0
+"""Seconds of unbroken heartbeats of ours before a peer is judged: after the server's own absence all look dead."""
+MARGIN = 1.0
+"""Seconds by which we stop before our time is over."""
+TAKE_WITHIN = 5.0
+"""Seconds that a start waits for the slot: its killed predecessor's session ends in a moment."""
+STEP_DOWN = 75
+"""Exit code: EX_TEMPFAIL of sysexits.h. Start it again."""
+
+
+class Standing(Protocol):
+    """What the life of a job asks before each thing that can't be taken back."""
+
+    owner: str
+    """This process in `jobs.owner`."""
+
+    @property
+    def sure(self) -> bool: ...
+
+    async def hold(self) -> None:
+        """Return once it is sure that our jobs are ours; at once, but for a while after the database was away."""
+
+
+class Alone:
+    """On SQLite: the data folder's lock lets in one process, for good."""
+
+    owner = owner_of(0)
+    sure = True
+
+    async def hold(self) -> None:
+        return
+
+
+Adopt = Callable[[list[str]], Coroutine[object, object, None]]
+
+
+class Held:
+    """A slot on Postgres, held as long as the block lasts. `adopt_after` in seconds."""
+
+    def __init__(self, lease: Lease, slot: int, adopt_after: float) -> None:
+        self.owner = owner_of(slot)
+        self._lease = lease
+        self._slot = slot
+        self._adopt_after = adopt_after
+        self._adopt: Adopt | None = None
+        self._peers: tuple[Peer, ...] = ()
+        self._beat_at = 0.0
+        self._steady_since = 0.0
+        self._sure = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._adopting: set[asyncio.Task[None]] = set()
+
+    @property
+    def sure(self) -> bool:
+        return _clock() - self._beat_at < self._adopt_after - MARGIN
+
+    @property
+    def owners(self) -> list[str]:
+        """Who is there by now and counted on, us included."""
+        return [peer.owner for peer in self._peers if peer.silent_for < SILENT]
+
+    @property
+    def workers(self) -> int:
+        """How many of them draw."""
+        return sum(peer.silent_for < SILENT and peer.role != "gateway" for peer in self._peers)
+
+    async def hold(self) -> None:
+        while not self.sure:
+            self._sure.clear()
+            await self._sure.wait()
+
+    def adopts(self, adopt: Adopt) -> None:
+        """From now on, go on with a dead peer's jobs: `adopt` is handed their ids."""
+        self._adopt = adopt
+
+    async def __aenter__(self) -> Self:
+        """Raises BadSettings for a slot that another process holds."""
+        await self._take()
+        await self._beat()
+        self._task = asyncio.create_task(self._go_on(), name="standing")
+        with contextlib.suppress(ValueError, AttributeError):  # another thread's loop, or a system without it
+            signal.signal(signal.SIGCONT, self._woken)
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await ended(self._adopting, 1.0)
+        await self._lease.let_go()
+
+    async def _take(self) -> None:
+        until = time.monotonic() + TAKE_WITHIN
+        while True:
+            try:
+                await self._lease.take()
+                return
+            except SlotTaken as taken:
+                if taken.silent_for >= self._adopt_after:
+                    await self._lease.end_holder()
+                elif time.monotonic() > until:
+                    raise BadSettings(
+                        f"EASEL_SLOT: another Easel holds slot {self._slot} of this database and was heard of "
+                        f"{taken.silent_for:.0f} seconds ago. Stop that one, or give this one a slot of its own."
+                    ) from None
+            await asyncio.sleep(0.2)
+
+    async def _go_on(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_EVERY)
+            try:
+                async with asyncio.timeout(BEAT_WITHIN):
+                    await self._beat()
+                await self._look_after(self._peers)
+            except SlotLost:
+                step_down("a peer went on with our jobs")
+            except Exception as error:  # whatever it is: we are not sure until the next one
+                self._steady_since = 0.0
+                log.warning("no heartbeat", error=type(error).__name__, silent_for=round(_clock() - self._beat_at))
+                await self._lease.let_go()
+
+    async def _beat(self) -> None:
+        began = _clock()
+        self._peers = tuple(await self._lease.beat())
+        self._beat_at = began  # the server's clock says later
+        self._steady_since = self._steady_since or time.monotonic()
+        self._sure.set()
+
+    async def _look_after(self, peers: Sequence[Peer]) -> None:
+        if self._adopt is None or time.monotonic() - self._steady_since < STEADY:
+            return
+        for peer in peers:
+            if peer.silent_for < self._adopt_after:
+                continue
+            found = await self._lease.adopt(peer.slot, self._adopt_after)
+            if found is not None:
+                log.warning("adopted", slot=peer.slot, silent_for=round(peer.silent_for), jobs=len(found))
+                task = asyncio.create_task(self._adopt(found))  # it takes a while, and the heart has to beat
+                self._adopting.add(task)
+                task.add_done_callback(self._adopting.discard)
+
+    def _woken(self, _number: int, _frame: object) -> None:
+        """Before anything else goes on: a request that was about to be sent is not sent any more."""
+        if len(self._peers) > 1 and not self.sure:
+            step_down("woken after our time was over")
+
+
+def _clock() -> float:
+    """Seconds, those in which the machine slept included: the server's clock went on."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+def step_down(why: str) -> None:
+    """End at once: nothing of what is under way is ours to end."""
+    log.error("stepping down", why=why)
+    os._exit(STEP_DOWN)

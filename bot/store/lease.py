@@ -1,0 +1,154 @@
+"""A slot on a Postgres that several processes share: one of them holds it, and the others see whether it lives.
+
+Two things make a hold. A session's advisory lock ends with its process, so that a restart gets the slot at once. A row
+with a heartbeat tells of a process that is there and does nothing: a frozen one keeps its lock. All times are the
+server's, since clocks differ. https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ulid import ULID
+
+from bot.store.database import Database
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+
+SLOT_LOCKS = 0x6561736D
+"""The space of the slots' advisory locks: `easm`."""
+ADOPTING = 0x6561736E
+"""Advisory lock of an adoption under way: `easn`."""
+SESSIONS_END_WITHIN = "5s"
+
+_OPEN = """
+    INSERT INTO slots (slot, owner, role, beat_at) VALUES (%s, %s, %s, extract(epoch FROM clock_timestamp()))
+    ON CONFLICT (slot) DO UPDATE SET owner = excluded.owner, role = excluded.role, beat_at = excluded.beat_at
+"""
+_BEAT = """
+    WITH mine AS (
+        UPDATE slots SET beat_at = extract(epoch FROM clock_timestamp()) WHERE slot = %s AND owner = %s RETURNING slot
+    )
+    SELECT slot, role, extract(epoch FROM clock_timestamp()) - beat_at, (SELECT count(*) FROM mine)
+    FROM slots ORDER BY slot
+"""
+_HOLDER = "SELECT owner, extract(epoch FROM clock_timestamp()) - beat_at FROM slots WHERE slot = %s FOR UPDATE"
+_END_SESSIONS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE application_name = %s AND datname = current_database() AND pid <> pg_backend_pid()"
+)
+_END_HOLDER = (
+    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND objid = %s "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()"
+)
+_TAKE_JOBS = "UPDATE jobs SET owner = %s WHERE owner = %s AND state <> 'closed' RETURNING id"
+
+
+class SlotTaken(Exception):
+    """Another process holds it. `silent_for`: seconds since its last beat."""
+
+    def __init__(self, silent_for: float) -> None:
+        super().__init__()
+        self.silent_for = silent_for
+
+
+class SlotLost(Exception):
+    """A peer took us for dead, and goes on with our jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A process with a slot, as it was last heard of; `silent_for` in seconds."""
+
+    slot: int
+    role: str
+    silent_for: float
+
+    @property
+    def owner(self) -> str:
+        return owner_of(self.slot)
+
+
+def owner_of(slot: int) -> str:
+    """How a slot's process is called in `jobs.owner`, in the engine, and as an application of the server."""
+    return f"easel-{slot}"
+
+
+class Lease:
+    """Not safe for several tasks at once: one holder, one connection."""
+
+    def __init__(self, database: Database, slot: int, role: str) -> None:
+        self._database = database
+        self._slot = slot
+        self._role = role
+        self._instance = str(ULID())
+        self._connection: AsyncConnection[Any] | None = None
+        self._held = False
+
+    async def take(self) -> None:
+        """Raises SlotTaken, SlotLost when it was ours before and is not any more, psycopg.Error without a server."""
+        await self.let_go()
+        self._connection = connection = await self._database.apart()
+        found = await (await connection.execute("SELECT pg_try_advisory_lock(%s, %s)", self._lock)).fetchone()
+        if found is None or not found[0]:
+            owner, silent_for = await self._holder(self._slot)
+            if self._held and owner == self._instance:  # our own last connection, which broke unseen by the server
+                await self.end_holder()
+            elif self._held:
+                raise SlotLost
+            raise SlotTaken(silent_for)
+        if not self._held:
+            await connection.execute(_OPEN, (self._slot, self._instance, self._role))
+            self._held = True
+
+    async def beat(self) -> list[Peer]:
+        """Say that we live, and hear of everybody, us included. Raises SlotLost; psycopg.Error without a server."""
+        if self._connection is None or self._connection.closed:
+            await self.take()
+        assert self._connection is not None
+        rows = await (await self._connection.execute(_BEAT, (self._slot, self._instance))).fetchall()
+        if not any(mine for *_, mine in rows):
+            raise SlotLost
+        return [Peer(slot, role, 0.0 if slot == self._slot else max(0.0, silent)) for slot, role, silent, _ in rows]
+
+    async def adopt(self, slot: int, after: float) -> list[str] | None:
+        """Take a silent peer's slot away and its open jobs over; their ids. None if it lives, or somebody else did.
+
+        Its sessions are ended first: what it is about to commit must not come after us.
+        """
+        assert self._connection is not None
+        async with self._connection.transaction():
+            await self._connection.execute(f"SET LOCAL lock_timeout = '{SESSIONS_END_WITHIN}'".encode())
+            await self._connection.execute("SELECT pg_advisory_xact_lock(%s)", (ADOPTING,))
+            if (await self._holder(slot))[1] < after:
+                return None
+            await self._connection.execute(_END_SESSIONS, (owner_of(slot),))
+            found = await (
+                await self._connection.execute(_TAKE_JOBS, (owner_of(self._slot), owner_of(slot)))
+            ).fetchall()
+            await self._connection.execute("DELETE FROM slots WHERE slot = %s", (slot,))
+        return [job_id for (job_id,) in found]
+
+    async def end_holder(self) -> None:
+        """End the sessions of a holder that is silent: its machine is gone, and the server has not noticed yet."""
+        assert self._connection is not None
+        await self._connection.execute(_END_HOLDER, self._lock)
+
+    async def let_go(self) -> None:
+        """The lock ends with its session. The row stays: whoever restarts us has time until a peer takes over."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    @property
+    def _lock(self) -> Sequence[int]:
+        return SLOT_LOCKS, self._slot
+
+    async def _holder(self, slot: int) -> tuple[str, float]:
+        """Which process had it last, and for how many seconds it was silent; 0 for a slot that nobody ever held."""
+        assert self._connection is not None
+        row = await (await self._connection.execute(_HOLDER, (slot,))).fetchone()
+        return (str(row[0]), max(0.0, float(row[1]))) if row else ("", 0.0)

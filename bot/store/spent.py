@@ -1,0 +1,95 @@
+"""What people and the whole bot used up over several processes, decided in the transaction that accepts a job.
+
+The ledger's line is written there, too, under a lock: of two that come at once for the last dollar, one gets it. Summing
+a day's dollars each time would cost more than all the rest, so all but the last minute's is summed once a minute; what
+is given back meanwhile counts until then.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from bot.guard import Usage
+from bot.jobs import Job
+from bot.store.tables import jobs, ledger
+
+DAY = 24 * 3600.0
+SPENDING = 0x65617370
+"""Advisory lock: `easp`."""
+SKEW = 10.0
+"""Seconds by which two machines' clocks may differ: a line that is younger may still come from another one."""
+
+_LOCK = sa.text("SELECT pg_advisory_xact_lock(:key)").bindparams(key=SPENDING)
+_CHARGED = ("intended", "posting", "submitted")
+_COUNTED = (*_CHARGED, "uncertain")
+_SINCE: sa.BindParameter[float] = sa.bindparam("since")
+_UNTIL: sa.BindParameter[float] = sa.bindparam("until")
+
+_DOLLARS = sa.select(sa.func.coalesce(sa.func.sum(ledger.c.price), 0.0)).where(
+    ledger.c.charged_at > _SINCE, ledger.c.charged_at <= _UNTIL, ledger.c.state.in_(_COUNTED)
+)
+_PICTURES = sa.select(sa.func.coalesce(sa.func.sum(ledger.c.pictures), 0)).where(
+    ledger.c.charged_at > _SINCE, ledger.c.state.in_(_CHARGED)
+)
+_PICTURES_OF = _PICTURES.where(ledger.c.person == sa.bindparam("person"))
+_PICTURES_OF_ALL = _PICTURES.where(ledger.c.person.like(sa.bindparam("people")))
+_OPEN = (
+    sa.select(
+        sa.func.count().filter(jobs.c.state == "running").label("running"),
+        sa.func.count().filter(jobs.c.state == "waiting").label("waiting"),
+    )
+    .select_from(jobs)
+    .where(
+        jobs.c.platform == sa.bindparam("platform"),
+        jobs.c.requester_id == sa.bindparam("requester"),
+        jobs.c.outcome.is_(None),
+        jobs.c.state != "closed",
+        jobs.c.id != sa.bindparam("but"),
+    )
+)
+
+
+@dataclass(slots=True)
+class Spent:
+    """`clock` tells seconds since 1970."""
+
+    clock: Callable[[], float] = time.time
+    _settled: float = 0.0
+    _until: float = 0.0
+    _last: float = field(default=0.0)
+
+    @property
+    def dollars(self) -> float:
+        """US$ of everybody's last 24 hours, as last looked up."""
+        return self._last
+
+    def settle(self, connection: sa.Connection) -> None:
+        """Sum up what is too old to change but by being given back. Called about once a minute."""
+        now = self.clock()
+        until = now - SKEW
+        self._settled = float(connection.execute(_DOLLARS, {"since": now - DAY, "until": until}).scalar_one())
+        self._until = until
+        self._last = self._settled + self._lately(connection)
+
+    def usage(self, connection: sa.Connection, job: Job) -> Usage:
+        """What counts against this job, without itself; nobody else is told until the transaction ends."""
+        connection.execute(_LOCK)
+        since = self.clock() - DAY
+        person = {"platform": job.requester.platform, "requester": job.requester.id, "but": job.id}
+        running, waiting = connection.execute(_OPEN, person).one()
+        pictures = connection.execute(_PICTURES_OF, {"since": since, "person": job.requester.key}).scalar_one()
+        self._last = self._settled + self._lately(connection)
+        return Usage(running, waiting, int(pictures), self._last)
+
+    def pictures_of(self, connection: sa.Connection, platform: str) -> int:
+        """Charged to all of one platform's people."""
+        values = {"since": self.clock() - DAY, "people": f"{platform}:%"}
+        return int(connection.execute(_PICTURES_OF_ALL, values).scalar_one())
+
+    def _lately(self, connection: sa.Connection) -> float:
+        values = {"since": max(self._until, self.clock() - DAY), "until": self.clock() + DAY}
+        return float(connection.execute(_DOLLARS, values).scalar_one())
