@@ -41,6 +41,11 @@ class Settings(BaseSettings):
         description="Processes that share one Postgres, each with a slot; the same in all of them.",
     )
     slot: int = Field(default=0, ge=0, description="Which of them this is, counted from 0.")
+    gateways: int = Field(
+        default=0,
+        ge=0,
+        description="How many of the slots receive commands, from slot 0 on; the others only draw. 0: all of them.",
+    )
     role: Literal["all", "gateway", "worker"] = Field(
         default="all",
         description="Receive commands and draw · only receive them · only draw. Other than `all` needs Postgres.",
@@ -156,12 +161,30 @@ class Settings(BaseSettings):
             raise ValueError(f"at most {slots - 1}, since EASEL_SLOTS is {slots}")
         return value
 
+    @field_validator("gateways")
+    @classmethod
+    def _some_of_them(cls, value: int, info: ValidationInfo) -> int:
+        if value > (slots := info.data.get("slots", value)):
+            raise ValueError(f"at most {slots}, since EASEL_SLOTS is {slots}")
+        return value
+
     @field_validator("role")
     @classmethod
     def _apart(cls, value: str, info: ValidationInfo) -> str:
         if value != "all" and not _is_postgres(info.data.get("database_url", "")):
             raise ValueError("roles need EASEL_DATABASE_URL=postgresql://…")
+        slot, gateways = info.data.get("slot", 0), info.data.get("gateways", 0) or info.data.get("slots", 1)
+        if (value == "worker") is (slot < gateways):
+            raise ValueError(
+                f"slots 0 to {gateways - 1} receive commands and only those after them are workers; "
+                "EASEL_GATEWAYS says how many receive"
+            )
         return value
+
+    @property
+    def receivers(self) -> int:
+        """How many processes receive commands: slots 0 to this, less one."""
+        return self.gateways or self.slots
 
     @property
     def open_to_others(self) -> bool:

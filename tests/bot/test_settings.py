@@ -147,3 +147,27 @@ def test_the_adapters_problems_are_told_even_where_easels_own_settings_are_bad(m
     told = str(refused.value)
     assert told.count("These settings need a change:") == 1
     assert all(name in told for name in ("EASEL_NSFW", "DISCORD_SHARDS", "WAVESPEED_API_KEY"))
+
+
+def several(monkeypatch: pytest.MonkeyPatch, **more: str) -> None:
+    monkeypatch.setenv("EASEL_DATABASE_URL", "postgresql://easel@db/easel")
+    for name, value in more.items():
+        monkeypatch.setenv(f"EASEL_{name.upper()}", value)
+
+
+def test_all_slots_receive_unless_some_only_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    several(monkeypatch, slots="4", slot="1")
+    assert settings().receivers == 4
+    several(monkeypatch, gateways="2")
+    assert settings().receivers == 2
+
+
+@pytest.mark.parametrize(("slot", "role"), [("1", "worker"), ("2", "all"), ("3", "gateway")])
+def test_a_role_that_leaves_shards_to_nobody_is_refused(monkeypatch: pytest.MonkeyPatch, slot: str, role: str) -> None:
+    several(monkeypatch, slots="4", gateways="2", slot=slot, role=role)
+    assert "slots 0 to 1 receive commands" in problems(Settings)[0]
+
+
+def test_more_cannot_receive_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    several(monkeypatch, slots="2", gateways="3")
+    assert "at most 2, since EASEL_SLOTS is 2" in problems(Settings)[0]
