@@ -319,6 +319,17 @@ class Store:
         upsert = statement.on_conflict_do_update(index_elements=["key"], set_={"value": value})
         await self._database.write(lambda connection: connection.execute(upsert).close())
 
+    async def swap_fact(self, key: str, old: str | None, new: str) -> bool:
+        """Set it only if it still reads `old` (None: if there is none yet). False: somebody else was first."""
+        if old is None:
+            change: sa.UpdateBase = (
+                insert(self._database, facts).values(key=key, value=new).on_conflict_do_nothing().returning(facts.c.key)
+            )
+        else:
+            same = (facts.c.key == key) & (facts.c.value == old)
+            change = facts.update().where(same).values(value=new).returning(facts.c.key)
+        return await self._database.write(lambda connection: connection.execute(change).first() is not None)
+
     # ---- below ----
 
     async def _update(self, which: sa.ColumnElement[bool], where: Any = None, **values: Any) -> bool:

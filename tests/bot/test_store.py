@@ -158,6 +158,15 @@ async def test_facts_are_kept_and_overwritten(store: Store) -> None:
     assert await store.fact("price") == "0.012"
 
 
+async def test_a_fact_is_swapped_by_whoever_is_first(store: Store) -> None:
+    for old in (None, "0"):
+        swaps = [store.swap_fact("turn", old, str(number)) for number in ((0,) if old is None else range(1, 9))]
+        assert (await asyncio.gather(*swaps)).count(True) == 1
+    assert await store.fact("turn") in {str(number) for number in range(1, 9)}
+    assert not await store.swap_fact("turn", None, "x")
+    assert not await store.swap_fact("turn", "0", "x")
+
+
 async def test_durations_come_back_oldest_first(store: Store) -> None:
     for seconds in (1.0, 2.0, 3.0):
         made = await accepted(store, job())
