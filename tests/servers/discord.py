@@ -30,6 +30,7 @@ How a scenario is written
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import secrets
 from collections import Counter
@@ -83,7 +84,8 @@ ROUTES = {"edit": (5, 5.0), "post": (5, 5.0), "webhook": (5, 2.0)}
 
 class DiscordServer:
     """`validate=False` leaves the rules out, for load. `global_limit` is requests a second with the bot's token; with
-    `exempt_interactions=False` those of interactions count too (Discord's own do not).
+    `exempt_interactions=False` those of interactions count too (Discord's own do not). `shards` is what it recommends;
+    `identify_every` is 5 s at Discord, and 0 for bots that a test restarts often.
     """
 
     def __init__(
@@ -97,6 +99,8 @@ class DiscordServer:
         token_life: float = TOKEN_LIFE,
         size_limit: int = 10 << 20,
         shards: int = 1,
+        max_concurrency: int = 1,
+        identify_every: float = 0.0,
     ) -> None:
         self.api = API
         self.validate = validate
@@ -122,7 +126,8 @@ class DiscordServer:
         self.requests: Counter[str] = Counter()
         self.limited = 0
         self.expired = 0
-        self.gateway = Gateway(self)
+        self.undelivered = 0
+        self.gateway = Gateway(self, max_concurrency, identify_every)
         self.url = ""
         self._port = port
         self.posting = Posting(self)
@@ -179,8 +184,11 @@ class DiscordServer:
         self.users[made.id] = made
         return made
 
-    def guild(self, name: str = "a server", *, bot_inside: bool = True) -> Guild:
-        made = Guild(self.snowflake(), name, self.user("owner"), bot_inside)
+    def guild(self, name: str = "a server", *, bot_inside: bool = True, shard: int = 0, of: int = 1) -> Guild:
+        """Made at a moment whose guilds belong to this shard of so many."""
+        ids = (self.snowflake(age=milliseconds / 1000) for milliseconds in itertools.count())
+        number = next(each for each in ids if (each >> 22) % of == shard)
+        made = Guild(number, name, self.user("owner"), bot_inside)
         self.guilds[made.id] = made
         self._announce("GUILD_CREATE", made, made.payload(self.bot))
         return made
@@ -387,7 +395,8 @@ class DiscordServer:
         self.asked_by_id[number] = self.asked[token] = asked
         payload = self._interaction(asked, permissions, context)
         guild = channel.guild.id if channel.guild and channel.guild.bot_inside else None
-        self.gateway.dispatch("INTERACTION_CREATE", payload, guild=guild)
+        if not self.gateway.dispatch("INTERACTION_CREATE", payload, guild=guild):
+            self.undelivered += 1
         asked.timer = asyncio.get_running_loop().call_later(max(0.0, FIRST_ANSWER - age), self._too_late, asked)
         return asked
 

@@ -1,4 +1,8 @@
-"""The local Discord's gateway: sessions that identify, beat, miss events while they are cut, and resume."""
+"""The local Discord's gateway: sessions that identify, beat, miss events while they are cut, and resume.
+
+A shard may have several sessions, and each gets its events (developers/events/gateway, "Sharding"). One whose socket was
+cut, or closed with another code than 1000 and 1001, goes on collecting them until it resumes.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
+from tests.servers.discord_limits import Window
 from tests.servers.discord_world import Changes, Payload
 
 if TYPE_CHECKING:
@@ -44,15 +49,22 @@ class Session:
 
 
 class Gateway:
-    """`sessions` are all that could still resume; `identifies` and `resumes` are counted."""
+    """`sessions` are all that could still resume. Counted are `identifies`, `resumes`, and `refused`: who identified
+    before its turn. At most `max_concurrency` may in any `identify_every` seconds, each with another remainder of its
+    shard's number; 0 seconds asks nobody to wait.
+    """
 
-    def __init__(self, server: DiscordServer) -> None:
+    def __init__(self, server: DiscordServer, max_concurrency: int, identify_every: float) -> None:
         self._server = server
+        self.max_concurrency = max_concurrency
+        self.identify_every = identify_every
         self._numbers = count(1)
         self.sessions: dict[str, Session] = {}
         self.identifies = 0
         self.resumes = 0
+        self.refused = 0
         self.heartbeats = 0
+        self._turns: dict[int, Window] = {}
         self.changes = Changes()
         self.forget_sessions = False
 
@@ -61,7 +73,8 @@ class Gateway:
         return [session for session in self.sessions.values() if session.socket is not None]
 
     def dispatch(self, event: str, data: Payload, *, guild: int | None = None, intent: int = 0) -> bool:
-        """Send to every session of the shard that a guild (or direct messages: shard 0) belongs to, if it asked for it.
+        """Send to every session of the shard that a guild belongs to, if it asked for it. What is in no guild that the bot
+        is in (direct messages, too) goes to shard 0.
 
         Returns whether any session got it, or will when it resumes.
         """
@@ -132,12 +145,34 @@ class Gateway:
             await socket.close(code=4004, message=b"Authentication failed.")
             return None
         if message["op"] == IDENTIFY:
+            shard, shards = data.get("shard") or (0, 1)
+            if not 0 <= shard < shards:
+                await socket.close(code=4010, message=b"Invalid shard.")
+                return None
+            if not self._turn(shard):
+                await _send(socket, INVALID, False)
+                return None
             return self._identify(socket, data)
         session = self.sessions.get(data["session_id"])
         if session is None or self.forget_sessions:
             await _send(socket, INVALID, False)
             return None
         return self._resume(session, socket, data["seq"])
+
+    def _turn(self, shard: int) -> bool:
+        if not self.identify_every:
+            return True
+        key = shard % self.max_concurrency
+        window = self._turns.setdefault(key, Window(1, self.identify_every))
+        granted = window.take(self._server.clock())
+        self.refused += not granted
+        return granted
+
+    @property
+    def start_limit(self) -> Payload:
+        """`session_start_limit` of GET /gateway/bot."""
+        left = max(0, 1000 - self.identifies)
+        return {"total": 1000, "remaining": left, "reset_after": 0, "max_concurrency": self.max_concurrency}
 
     def _identify(self, socket: web.WebSocketResponse, data: Payload) -> Session:
         shard, shards = data.get("shard") or (0, 1)

@@ -167,9 +167,9 @@ class Rest:
         )
 
     async def _gateway_address(self, _request: web.Request) -> web.StreamResponse:
-        limit = {"total": 1000, "remaining": 999, "reset_after": 0, "max_concurrency": 1}
+        gateway = self._server.gateway
         return json_answer(
-            {"url": self._server.gateway_url, "shards": self._server.shards, "session_start_limit": limit}
+            {"url": self._server.gateway_url, "shards": self._server.shards, "session_start_limit": gateway.start_limit}
         )
 
     async def _list_commands(self, request: web.Request) -> web.StreamResponse:

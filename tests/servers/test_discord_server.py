@@ -1,7 +1,9 @@
 """The local Discord, proved with a small bot made of the real discord.py."""
 
 import asyncio
+import contextlib
 import io
+import json
 import logging
 import os
 import re
@@ -22,7 +24,7 @@ from PIL import Image
 
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_asked import Asked, NotOffered
-from tests.servers.discord_world import MEMBER, Channel, Guild, User
+from tests.servers.discord_world import MEMBER, Channel, User
 
 NOBODY = discord.AllowedMentions.none()
 
@@ -727,20 +729,81 @@ async def test_discord_asks_to_reconnect(scene: Scene) -> None:
     assert (await (await scene.imagine()).settled()).pictures
 
 
-async def test_each_shard_gets_its_own_guilds(monkeypatch: pytest.MonkeyPatch) -> None:
+async def say(server: DiscordServer, channel: Channel) -> Asked:
+    return await server.command("imagine", {"prompt": "x"}, user=server.user(), channel=channel)
+
+
+async def test_each_shard_gets_its_own_guilds_and_direct_messages_come_to_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with DiscordServer(shards=2) as server:
-        guilds: list[Guild] = []
-        while len({(guild.id >> 22) % 2 for guild in guilds}) < 2:
-            guilds.append(server.guild())
-            await asyncio.sleep(0.001)  # a guild's shard comes from the millisecond it was made in
+        channels = [server.channel(server.guild(shard=shard, of=2)) for shard in (0, 1)]
         async with connected(server, monkeypatch, SmallBot(shards=2)) as bot:
-            for guild in guilds:
-                asked = await server.command(
-                    "imagine", {"prompt": "x"}, user=server.user(), channel=server.channel(guild)
-                )
-                await asked.settled()
-            assert {i.guild.shard_id for i in bot.seen if i.guild} == {0, 1}
+            for channel in channels:
+                await (await say(server, channel)).settled()
+            assert [i.guild.shard_id for i in bot.seen if i.guild] == [0, 1]
             assert server.gateway.identifies == 2
+            await server.gateway.cut(shard=0, resumable=False)
+            person = server.user()
+            await server.command("imagine", {"prompt": "x"}, user=person, channel=server.direct(person), wait=False)
+            assert server.undelivered == 1
+
+
+class Socket:
+    """A session by hand, where discord.py would do too much by itself."""
+
+    def __init__(self, server: DiscordServer, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._server, self.socket = server, socket
+
+    async def identify(self, shard: int, count: int) -> Any:
+        """READY's data, or what came in its place."""
+        await self.socket.send_json({"op": 2, "d": {"token": self._server.token, "shard": [shard, count]}})
+        return await self.next()
+
+    async def next(self) -> Any:
+        frame = await self.socket.receive(timeout=5)
+        return json.loads(frame.data) if frame.type is aiohttp.WSMsgType.TEXT else frame.data
+
+
+@asynccontextmanager
+async def sockets(server: DiscordServer, number: int) -> AsyncIterator[list[Socket]]:
+    async with aiohttp.ClientSession() as session, contextlib.AsyncExitStack() as stack:
+        opened = [
+            Socket(server, await stack.enter_async_context(session.ws_connect(server.gateway_url)))
+            for _ in range(number)
+        ]
+        for one in opened:
+            assert (await one.next())["op"] == 10
+        yield opened
+
+
+async def test_a_shard_may_have_several_sessions_and_each_gets_its_events(server: DiscordServer) -> None:
+    async with sockets(server, 2) as both:
+        for one in both:
+            assert (await one.identify(0, 1))["t"] == "READY"
+        server.gateway.dispatch("TYPING_START", {"channel_id": "1"})
+        assert [(await one.next())["t"] for one in both] == ["TYPING_START"] * 2
+
+
+async def test_who_identifies_before_its_turn_is_refused(server: DiscordServer) -> None:
+    server.gateway.identify_every, server.gateway.max_concurrency = 60.0, 2
+    async with sockets(server, 3) as (first, second, third):
+        assert (await first.identify(0, 4))["t"] == "READY"
+        assert (await second.identify(2, 4)) == {"op": 9, "d": False}
+        assert (await third.identify(1, 4))["t"] == "READY"
+        assert (server.gateway.identifies, server.gateway.refused) == (2, 1)
+
+
+async def test_a_shard_beyond_the_count_is_refused_for_good(server: DiscordServer) -> None:
+    async with sockets(server, 1) as (one,):
+        assert await one.identify(2, 2) == 4010
+
+
+async def test_what_is_said_to_a_shard_without_a_session_is_lost_and_counted(scene: Scene) -> None:
+    await scene.bot.close()
+    await scene.server.gateway.changes.until(lambda: not scene.server.gateway.sessions, 5, lambda: "")
+    await scene.imagine(wait=False)
+    assert scene.server.undelivered == 1
 
 
 # ---- another process, and load ----
