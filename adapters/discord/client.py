@@ -9,7 +9,6 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -22,10 +21,12 @@ from yarl import URL
 from adapters.discord.address import Address
 from adapters.discord.asked import Asked, Lateness
 from adapters.discord.dispatch import Dispatch, is_suggestion
+from adapters.discord.gateway import Gateway
 from adapters.discord.options import definitions, for_guild
 from adapters.discord.reply import DiscordReply, Wires
 from adapters.discord.rest import Down, Refused, Rest
 from adapters.discord.settings import DiscordSettings
+from adapters.discord.shards import Share, Turns, agreed
 from adapters.discord.turn import DiscordTurn, Lost
 from bot import cards, ports
 from bot.easel import Easel
@@ -41,40 +42,10 @@ TOO_LATE = 2.5
 LAST_WORDS = 1.5
 """Seconds that commands have to end when the platform closes."""
 SUGGESTIONS = 8
+REGISTERED = "discord:commands"
+"""The fact that tells which commands Discord took last, as a digest."""
 RECONNECT_AFTER = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds between tries to find the gateway when Discord is down as we start."""
-
-
-class _Gateway(discord.AutoShardedClient):
-    """discord.py with what one needs who caches and counts nothing: interactions belong to no intent."""
-
-    def __init__(self, shards: int | None) -> None:
-        super().__init__(
-            intents=discord.Intents(guilds=True),
-            shard_count=shards,
-            member_cache_flags=discord.MemberCacheFlags.none(),
-            max_messages=None,
-            chunk_guilds_at_startup=False,
-            allowed_mentions=discord.AllowedMentions.none(),
-        )
-        self.connected: set[int] = set()
-
-    async def on_shard_connect(self, shard: int) -> None:
-        self.connected.add(shard)
-        log.info("discord shard connected", shard=shard)
-
-    async def on_shard_resumed(self, shard: int) -> None:
-        self.connected.add(shard)
-
-    async def on_shard_disconnect(self, shard: int) -> None:
-        self.connected.discard(shard)
-
-    def on_raw_interaction(self, receive: Any) -> None:
-        """Hand over interactions as they came. discord.py would first build some ten objects that nothing here reads."""
-        self._connection.parsers["INTERACTION_CREATE"] = receive
-
-    def age_restricted(self, channel: int) -> bool:
-        return bool(getattr(self.get_channel(channel), "nsfw", False))
 
 
 class Discord:
@@ -89,7 +60,7 @@ class Discord:
         self._logged_in = False
         self._wires = Wires(Rest(settings.rest, self._token))
         _quiet_library()
-        self._gateway = _Gateway(None if settings.shards == "auto" else settings.shards)
+        self._gateway = Gateway()
         self._open = AsyncExitStack()
         self._lateness = Lateness()
         self._dispatch: Dispatch | None = None
@@ -122,8 +93,8 @@ class Discord:
         catalogue = self._catalogue if self._catalogue is not None else _catalogue()
         self._dispatch = Dispatch(catalogue, easel)
         self._gateway.on_raw_interaction(self._receive)
-        connecting = asyncio.create_task(self._connect())
-        syncing = asyncio.create_task(self._sync(definitions(catalogue, easel), easel.settings.data_dir))
+        connecting = asyncio.create_task(self._connect(easel))
+        syncing = asyncio.create_task(self._sync(definitions(catalogue, easel), easel))
         closing = asyncio.create_task(self._closed.wait())
         try:
             await asyncio.wait({connecting, closing}, return_when=asyncio.FIRST_COMPLETED)
@@ -140,8 +111,7 @@ class Discord:
 
     @property
     def ready(self) -> bool:
-        shards = self._gateway.shard_count or 0  # None until Discord said how many
-        return bool(shards) and len(self._gateway.connected) >= shards and not self._closed.is_set()
+        return self._gateway.complete and not self._closed.is_set()
 
     async def stop_taking(self) -> None:
         self._taking = False
@@ -157,13 +127,11 @@ class Discord:
 
     # ---- the gateway ----
 
-    async def _connect(self) -> None:
+    async def _connect(self, easel: Easel) -> None:
         tries = 0
         while True:
             try:
-                if self._settings.api_base:
-                    _, url, _ = await self._gateway.http.get_bot_gateway()
-                    DiscordWebSocket.DEFAULT_GATEWAY = URL(url)
+                await self._share(easel)
                 await self._gateway.connect()
                 return
             except (discord.GatewayNotFound, aiohttp.ClientError, OSError):
@@ -171,6 +139,18 @@ class Discord:
                 tries += 1
                 log.warning("discord's gateway is not to be found", retry_in=wait)
                 await asyncio.sleep(wait)
+
+    async def _share(self, easel: Easel) -> None:
+        """Find out which shards are ours, and where."""
+        recommended, url, limits = await self._gateway.http.get_bot_gateway()
+        DiscordWebSocket.DEFAULT_GATEWAY = URL(url)
+        settings, said = easel.settings, self._settings.shards
+        count = await agreed(easel.store, settings.receivers, recommended) if said == "auto" else said
+        share = Share.of(count, settings.slot, settings.receivers)
+        several = settings.receivers > 1
+        self._gateway.serves(share, Turns(easel.store, limits["max_concurrency"]) if several else None)
+        if several:
+            log.info("discord shards", mine=list(share.mine), of=share.count)
 
     def _receive(self, raw: dict[str, Any]) -> None:
         if self._closed.is_set():  # the gateway closes last
@@ -202,21 +182,24 @@ class Discord:
 
     # ---- commands ----
 
-    async def _sync(self, payload: list[dict[str, Any]], data_dir: Path) -> None:
-        """Register the commands if they changed since the last time: Discord counts registrations."""
+    async def _sync(self, payload: list[dict[str, Any]], easel: Easel) -> None:
+        """Register the commands if they changed since the last time: Discord counts registrations.
+
+        Slot 0 does it for all processes, so that two versions side by side don't undo each other's.
+        """
+        if easel.settings.slot != 0:
+            return
         application = self._gateway.application_id
         assert application is not None
-        mark = data_dir / "discord-commands.sha256"
         digest = _digest(application, self._settings.guild_ids, payload)
-        if mark.is_file() and mark.read_text().strip() == digest:
+        if await easel.store.fact(REGISTERED) == digest:
             return
         try:
             await self._register(application, payload)
         except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
             log.error("discord did not take the commands", error=type(error).__name__, code=getattr(error, "code", 0))
             return
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.write_text(digest + "\n")
+        await easel.store.set_fact(REGISTERED, digest)
         log.info("discord commands registered", count=len(payload))
 
     async def _register(self, application: int, payload: list[dict[str, Any]]) -> None:
@@ -238,7 +221,7 @@ def _digest(application: int, guilds: Sequence[int], payload: list[dict[str, Any
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-async def _close_gateway(gateway: _Gateway) -> None:
+async def _close_gateway(gateway: Gateway) -> None:
     with suppress(aiohttp.ClientError, OSError):
         await gateway.close()
 

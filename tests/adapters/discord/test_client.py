@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,10 +17,13 @@ from discord.http import Route
 from pydantic import SecretStr
 from yarl import URL
 
-from adapters.discord.client import Discord
+from adapters.discord.client import REGISTERED, Discord
 from adapters.discord.settings import DiscordSettings
 from bot.cards import Card
 from bot.easel import Easel
+from bot.settings import Settings
+from bot.store import Database, Store
+from bot.store.migrate import upgrade
 from commands.spec import Choice, Command, Option, Options, Turn
 from tests.adapters.discord.conftest import snowflake
 from tests.adapters.discord.desk import Desk, error
@@ -54,9 +57,23 @@ def asked() -> Asked:
 
 
 @pytest.fixture
-def local_easel(tmp_path: Path) -> Easel:
-    settings = SimpleNamespace(data_dir=tmp_path / "data")
-    return cast(Easel, SimpleNamespace(capabilities=V2, settings=settings))
+def store(tmp_path: Path) -> Iterator[Store]:
+    database = Database(f"sqlite:///{tmp_path / 'easel.sqlite'}")
+    upgrade(database)
+    yield Store(database, tmp_path)
+    database.close()
+
+
+@pytest.fixture
+def local_easel(store: Store) -> Easel:
+    return process(store)
+
+
+def process(store: Store, slot: int = 0, slots: int = 1, gateways: int = 0) -> Easel:
+    """As a platform sees the process it runs in."""
+    url = "postgresql://nobody@127.0.0.1/easel"  # what several slots need; opened by nothing here
+    settings = Settings(_env_file=None, database_url=url, slots=slots, slot=slot, gateways=gateways)
+    return cast(Easel, SimpleNamespace(capabilities=V2, settings=settings, store=store))
 
 
 @pytest.fixture
@@ -74,7 +91,7 @@ def local(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
         "flags": 0,
     }
     application |= {"bot_require_code_grant": False, "verify_key": "00", "team": None, "owner": owner}
-    limit = {"total": 1000, "remaining": 999, "reset_after": 1, "max_concurrency": 1}
+    limit = {"total": 1000, "remaining": 999, "reset_after": 1, "max_concurrency": 16}
     desk.on("GET", "/users/@me", web.json_response(owner | {"id": "100"}))
     desk.on("GET", "/oauth2/applications/@me", web.json_response(application))
     url = desk.url.replace("http", "ws") + "/gateway-socket"
@@ -216,6 +233,32 @@ async def test_a_number_of_shards_is_kept_to(local: Desk, asked: Asked, local_ea
         assert [said["shard"] for said in local.identified] == [[0, 1]]
 
 
+# ---- several processes ----
+
+
+async def test_processes_divide_the_shards_and_identify_in_turn(local: Desk, asked: Asked, store: Store) -> None:
+    local.shards = 3
+    async with Running(local, asked, process(store, 0, 2), shards=2) as first:
+        assert [said["shard"] for said in local.identified] == [[0, 2]]
+        async with Running(local, asked, process(store, 1, 2), shards=2) as second:
+            assert [said["shard"] for said in local.identified] == [[0, 2], [1, 2]]
+            assert first.ready
+            assert second.ready
+
+
+async def test_a_process_without_a_shard_stands_by(local: Desk, asked: Asked, store: Store) -> None:
+    async with Running(local, asked, process(store, 1, 2), shards=1) as spare:
+        assert spare.ready
+        assert local.identified == []
+
+
+async def test_slot_0_alone_registers_the_commands(local: Desk, asked: Asked, store: Store) -> None:
+    async with Running(local, asked, process(store, 1, 2), shards=2):
+        pass
+    assert local.of("PUT") == []
+    await registered(local, asked, process(store, 0, 2), expected=1, shards=2)
+
+
 # ---- commands are registered when they changed ----
 
 
@@ -227,7 +270,7 @@ async def registered(desk: Desk, asked: Asked, easel: Easel, *, expected: int, *
 
 async def _marked(easel: Easel) -> None:
     async with asyncio.timeout(5):
-        while not (easel.settings.data_dir / "discord-commands.sha256").is_file():
+        while not await easel.store.fact(REGISTERED):
             await asyncio.sleep(0.01)
 
 
@@ -236,13 +279,12 @@ async def test_commands_are_registered_once(local: Desk, asked: Asked, local_eas
     await registered(local, asked, local_easel, expected=1)
     (sent,) = local.of("PUT")
     assert sent.path == "/api/v10/applications/100/commands"
-    mark = local_easel.settings.data_dir / "discord-commands.sha256"
-    assert "bot-token" not in mark.read_text()
+    assert "bot-token" not in (await local_easel.store.fact(REGISTERED) or "")
 
 
 async def test_changed_commands_are_registered_again(local: Desk, asked: Asked, local_easel: Easel) -> None:
     await registered(local, asked, local_easel, expected=1)
-    (local_easel.settings.data_dir / "discord-commands.sha256").write_text("of an older version\n")
+    await local_easel.store.set_fact(REGISTERED, "of an older version")
     await registered(local, asked, local_easel, expected=2)
     assert len(local.of("PUT")) == 2
 
@@ -263,4 +305,4 @@ async def test_commands_that_discord_refuses_are_tried_again_at_the_next_start(
         await local.until(lambda: bool(local.of("PUT")))
         await local.dispatch("INTERACTION_CREATE", interaction())
         await local.until(lambda: bool(local.of("PATCH")))
-    assert not (local_easel.settings.data_dir / "discord-commands.sha256").exists()
+    assert await local_easel.store.fact(REGISTERED) is None
