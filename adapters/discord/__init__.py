@@ -19,7 +19,7 @@ def connect(settings: DiscordSettings | None = None) -> Platform:
     """
     from adapters.discord.client import Discord  # discord.py takes 10 MB: only who uses it loads it
 
-    return Discord(settings or _read())
+    return Discord(settings or _read(), processes=_processes())
 
 
 def settings_kind() -> type[DiscordSettings]:
@@ -54,6 +54,13 @@ def _read() -> DiscordSettings:
     from bot.settings import read
 
     return read(settings_kind())[0]
+
+
+def _processes() -> int:
+    """How many speak with the same token."""
+    from bot.settings import Settings, read
+
+    return read(Settings)[0].slots
 
 
 def invite_url(application_id: int | str) -> str:

@@ -53,12 +53,14 @@ class Discord:
 
     name = "discord"
 
-    def __init__(self, settings: DiscordSettings, catalogue: Sequence[Command] | None = None) -> None:
+    def __init__(
+        self, settings: DiscordSettings, catalogue: Sequence[Command] | None = None, *, processes: int = 1
+    ) -> None:
         self._settings = settings
         self._catalogue = catalogue
         self._token = settings.token.get_secret_value()
         self._logged_in = False
-        self._wires = Wires(Rest(settings.rest, self._token))
+        self._wires = Wires(Rest(settings.rest, self._token, processes))
         _quiet_library()
         self._gateway = Gateway()
         self._open = AsyncExitStack()

@@ -37,6 +37,11 @@ class Lane:
     burst: float = 50.0 - GLOBAL_RATE
     _next: float = field(default=0.0, init=False)
 
+    @classmethod
+    def shared(cls, processes: int) -> Lane:
+        """One process's part: Discord counts the requests of all of them together."""
+        return cls(GLOBAL_RATE / processes, (50.0 - GLOBAL_RATE) / processes)
+
     def wait(self, now: float) -> float:
         """Seconds that a request asked for now would have to wait."""
         return max(0.0, self._next - now)

@@ -88,13 +88,13 @@ class _Asked:
 
 
 class Rest:
-    """`base` ends in /api/v10. Open with `async with`."""
+    """`base` ends in /api/v10; `processes` share the token. Open with `async with`."""
 
-    def __init__(self, base: str, token: str) -> None:
+    def __init__(self, base: str, token: str, processes: int = 1) -> None:
         self._base = base
         self._authorization = {"Authorization": f"Bot {token}"}
         self._buckets = Buckets()
-        self._lane = Lane()
+        self._lane = Lane.shared(processes)
         self._careful_until = 0.0
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._session: aiohttp.ClientSession | None = None

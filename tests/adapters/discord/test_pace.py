@@ -32,6 +32,20 @@ def test_a_paused_lane_lets_nobody_start_together() -> None:
     assert starts == [2.0, 2.1, 2.2, 2.3, 2.4]
 
 
+def started(lane: Lane, seconds: float) -> int:
+    """Requests that are let out within so many seconds when there are always more."""
+    count = 0
+    while lane.wait(0.0) < seconds:
+        lane.enter(0.0)
+        count += 1
+    return count
+
+
+def test_processes_together_keep_to_the_rate_of_one() -> None:
+    for processes in (1, 2, 5):
+        assert 40 <= sum(started(Lane.shared(processes), 1.0) for _ in range(processes)) <= 50
+
+
 def headers(remaining: int, reset: float) -> dict[str, str]:
     return {"X-RateLimit-Remaining": str(remaining), "X-RateLimit-Reset-After": str(reset)}
 
