@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +16,9 @@ from adapters.slack.api import Api, Down, Refused
 from bot.errors import EaselError, KeyRefused, Unreachable
 
 log = structlog.get_logger(__name__)
+
+KEPT = 30.0
+"""Seconds after which an installation is read again: another process may have seen it renewed or removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +41,14 @@ class Unknown(Exception):
 class Workspaces(AsyncAuthorize):
     """Finds a workspace from memory, else in the database: an acknowledgement waits for no request to Slack."""
 
-    def __init__(self, api: Api, token: str, *, name: str = "easel") -> None:
+    def __init__(
+        self, api: Api, token: str, *, name: str = "easel", clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """`token` is the operator's own, empty where workspaces add Easel by themselves."""
-        self._api, self._token, self._name = api, token, name
+        self._api, self._token, self._name, self._clock = api, token, name, clock
         self._own: Workspace | None = None
         self._installed: AsyncInstallationStore | None = None
-        self._known: dict[tuple[str, str], Workspace] = {}
+        self._known: dict[tuple[str, str], tuple[Workspace, float]] = {}
 
     async def login(self, installed: AsyncInstallationStore | None = None) -> None:
         """Try the operator's token. Raises KeyRefused or Unreachable."""
@@ -68,14 +75,16 @@ class Workspaces(AsyncAuthorize):
 
     async def of(self, team: str, enterprise: str = "") -> Workspace:
         """Raises Unknown where there is no token."""
-        if (known := self._known.get((enterprise, team))) is not None:
+        known, at = self._known.get((enterprise, team), (None, 0.0))
+        if known is not None and self._clock() < at + KEPT:
             return known
         found = await self._stored(team, enterprise)
         if found is None and self._own is not None and self._speaks_in(team, enterprise):
             return self._own
         if found is None:
+            self._known.pop((enterprise, team), None)
             raise Unknown
-        self._known[enterprise, team] = found
+        self._known[enterprise, team] = found, self._clock()
         return found
 
     def _speaks_in(self, team: str, enterprise: str) -> bool:

@@ -12,7 +12,7 @@ from slack_sdk.oauth.installation_store.models.bot import Bot
 from adapters.slack.api import Api
 from adapters.slack.aside import ResponseUrl
 from adapters.slack.people import People, Person
-from adapters.slack.workspaces import Unknown, Workspace, Workspaces
+from adapters.slack.workspaces import KEPT, Unknown, Workspace, Workspaces
 from bot.errors import KeyRefused
 from tests.servers.slack import SlackServer
 
@@ -86,6 +86,20 @@ async def test_it_is_found_from_memory_until_it_is_removed(api: Api) -> None:
         await workspaces.of("T1")
     assert kept.asked == 1
     await workspaces.removed("T1", "")
+    with pytest.raises(Unknown):
+        await workspaces.of("T1")
+
+
+async def test_what_another_process_saw_renewed_or_removed_is_noticed_soon(api: Api) -> None:
+    now, kept = 0.0, Kept(one=bot("xoxb-one"))
+    workspaces = Workspaces(api, "", clock=lambda: now)
+    await workspaces.login(cast(Any, kept))
+    assert (await workspaces.of("T1")).token == "xoxb-one"
+    kept.bots["", "T1", False] = bot("xoxb-new")
+    now = KEPT
+    assert (await workspaces.of("T1")).token == "xoxb-new"
+    kept.bots["", "T1", False] = None
+    now = 2 * KEPT
     with pytest.raises(Unknown):
         await workspaces.of("T1")
 
