@@ -123,6 +123,7 @@ class Dispatch:
         if found.command.name in MODERATED:
             await turn.look_up()
         await found.command.run(self._easel, turn, found.options)
+        await turn.withdraw_unkept()
 
     async def _turn(self, asked: Asked, workspace: Workspace, ack: Ack, *, direct: bool) -> SlackTurn:
         name = asked.name or (await self._wires.people.person(workspace, asked.user)).name

@@ -69,6 +69,19 @@ class SlackReply:
         """Whether progress was asked for, so that somebody is taking care of this message."""
         return self._cared_for or self._closed
 
+    @property
+    def posted(self) -> bool:
+        return bool(self._address.message)
+
+    async def withdraw(self) -> None:
+        """Take the message away: nothing will come of it."""
+        self._closed = True
+        place = self._address
+        try:
+            await delete_message(self._wires.api, (await self._workspace()).token, place.channel, place.message)
+        except (Unknown, Down):
+            log.info("a message was not withdrawn")
+
     # ---- progress ----
 
     async def show(self, card: Card) -> bool:

@@ -224,6 +224,17 @@ class SlackTurn:
         else:
             await self.tell(card)
 
+    async def withdraw_unkept(self) -> None:
+        """Take the message that grows back where it belongs to no job: Slack delivers some things twice, and another
+        process may have accepted the same one while we posted. Its answer is there.
+        """
+        reply = self._reply
+        if reply is None or reply.started or not reply.posted:
+            return
+        if await self._easel.store.by_message(reply.key) is None:
+            log.info("accepted elsewhere")
+            await reply.withdraw()
+
     # ---- files and messages ----
 
     async def read(self, attachment: Attachment, *, most: int) -> bytes:

@@ -50,6 +50,20 @@ async def test_an_event_told_twice_is_one_job(it: Office) -> None:
     assert it.house.backend.posts == 1
 
 
+async def test_an_event_that_two_processes_work_on_at_once_has_one_answer(it: Office) -> None:
+    """The first one held it up for so long that Slack sent it to another, which knows nothing of it."""
+    it.server.fail("chat.postMessage", delay=0.5, times=2)
+    asked = await it.server.mention(it.ana, it.channel, "a red fox")
+    await it.server.until(lambda: it.server.requests["chat.postMessage"] == 1)
+    it.slack._seen._times.clear()
+    it.server.redeliver(asked)
+    await it.server.until(lambda: it.server.requests["chat.postMessage"] == 2)
+    # Both messages that grew are gone: the one that the picture took the place of, and the other's.
+    await it.server.until(lambda: it.server.requests["chat.delete"] == 2)
+    assert "a red fox" in (await it.finished()).text
+    assert it.house.backend.posts == 1
+
+
 async def test_an_event_told_again_after_a_restart_is_one_job(it: Office) -> None:
     asked = await it.server.mention(it.ana, it.channel, "a red fox")
     await it.finished()
