@@ -19,7 +19,7 @@ def connect(settings: SlackSettings | None = None) -> Slack:
     """
     from adapters.slack.client import Slack  # slack-bolt takes some megabytes: only who uses it loads it
 
-    return Slack(settings or _read())
+    return Slack(settings or _read(), processes=_processes())
 
 
 def settings_kind() -> type[SlackSettings]:
@@ -54,3 +54,10 @@ def _read() -> SlackSettings:
     from bot.settings import read
 
     return read(settings_kind())[0]
+
+
+def _processes() -> int:
+    """How many speak with the same token."""
+    from bot.settings import Settings, read
+
+    return read(Settings)[0].slots

@@ -21,7 +21,7 @@ from adapters.slack.aside import Aside, ResponseUrl
 from adapters.slack.asked import Asked, Kind, is_for_us
 from adapters.slack.dispatch import Dispatch
 from adapters.slack.installations import VaultInstallations, VaultStates
-from adapters.slack.pace import Lateness, Rush, Seen
+from adapters.slack.pace import Lateness, Rush, Seen, part_of
 from adapters.slack.people import People
 from adapters.slack.quiet import bolt_logger, quiet_libraries
 from adapters.slack.reply import SlackReply
@@ -48,6 +48,8 @@ TOLD_TWICE = 600.0
 """Seconds in which the same thing may be delivered again."""
 STAND_BACK = 0.5
 """Seconds that work waits at the most for the acknowledgements of others."""
+MOST_CONNECTIONS = 10
+"""Of one app, over all processes (docs.slack.dev/apis/events-api/using-socket-mode)."""
 LAST_WORDS = 1.5
 """Seconds that commands have to end when the platform closes."""
 
@@ -57,13 +59,15 @@ class Slack:
 
     name = "slack"
 
-    def __init__(self, settings: SlackSettings, catalogue: Sequence[Command] | None = None) -> None:
+    def __init__(
+        self, settings: SlackSettings, catalogue: Sequence[Command] | None = None, *, processes: int = 1
+    ) -> None:
         self._settings = settings
         self._catalogue = catalogue
         quiet_libraries()
         api = Api(settings.api, own=settings.api_base)
         workspaces = Workspaces(api, settings.bot_token.get_secret_value())
-        self._wires = Wires(api, workspaces, People(api), settings.progress_per_minute)
+        self._wires = Wires(api, workspaces, People(api), part_of(settings.progress_per_minute, processes))
         self._open = AsyncExitStack()
         self._logged_in = False
         self._app: AsyncApp | None = None
@@ -132,7 +136,8 @@ class Slack:
             await self._closed.wait()
             return
         token = self._settings.app_token.get_secret_value()
-        self._sockets = Sockets(self._app, self._wires.api, token, self._settings.connections)
+        most = part_of(MOST_CONNECTIONS, easel.settings.receivers)
+        self._sockets = Sockets(self._app, self._wires.api, token, min(self._settings.connections, most))
         serving = asyncio.create_task(self._sockets.serve())
         closing = asyncio.create_task(self._closed.wait())
         try:

@@ -174,5 +174,10 @@ def state(card: Card) -> tuple[object, ...]:
     return (" ".join(_TICKING.sub(" ", card.title).split()), card.tone, card.lines, card.actions)
 
 
+def part_of(whole: int, processes: int) -> int:
+    """What one of several processes takes of what all of them have together: one at the least, if there is any."""
+    return min(whole, max(1, whole // processes))
+
+
 def held(method: str) -> Held:
     return Held(60.0 / PER_MINUTE.get(method, TIER_4))

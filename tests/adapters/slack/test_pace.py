@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.slack.pace import Each, Lane, Lateness, Rush, Seen, Window, held, state
+from adapters.slack.pace import Each, Lane, Lateness, Rush, Seen, Window, held, part_of, state
 from bot import cards
 from bot.cards import Card
 from bot.jobs import Checking, Generating, Waiting
@@ -108,3 +108,8 @@ def test_after_a_minute_without_a_word_it_is_as_before() -> None:
     found.enter(64.9)
     assert found.wait(64.9) > 0
     assert found.wait(65.1) == 0.0
+
+
+def test_processes_share_what_all_of_them_have_together() -> None:
+    assert [part_of(30, processes) for processes in (1, 2, 4, 64)] == [30, 15, 7, 1]
+    assert part_of(0, 4) == 0
