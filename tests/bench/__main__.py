@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import statistics
 import sys
@@ -15,7 +16,7 @@ from itertools import pairwise
 
 import uvloop
 
-from tests.bench import web
+from tests.bench import heart, web
 from tests.bench.slack import both, burst
 from tests.bench.world import Figures, percentile, world
 
@@ -215,6 +216,45 @@ async def playground() -> list[Row]:
     ]
 
 
+async def on_the_heart(ground: heart.Ground) -> list[Row]:
+    before = os.getloadavg()[0]
+    full, paced = await heart.saturated(ground), await heart.paced(ground)
+    rate, p99 = heart.median(full, lambda one: one.per_second), percentile(paced.submitted, 99) * 1000
+    return [
+        Row("load average before", f"{before:.1f}", ""),
+        Row("jobs per second, accepted to closed", f"{rate:.0f}", "≥ 100", rate >= 100),
+        Row("  slowest and fastest run", f"{full[0].per_second:.0f} to {full[-1].per_second:.0f}", ""),
+        Row("CPU per job, ours", f"{heart.median(full, lambda one: one.cpu / one.closed) * 1000:.1f} ms", ""),
+        Row(
+            "CPU per job, the server's", f"{heart.median(full, lambda one: one.server / one.closed) * 1000:.1f} ms", ""
+        ),
+        Row("asked → submit p50 at 10 jobs/s", ms(percentile(paced.submitted, 50)), ""),
+        bound("asked → submit p99 at 10 jobs/s", p99, 200, "ms", 0),
+        *[row for jobs in (1000, 5000) for row in rows_of(jobs, await heart.waiting(ground, jobs))],
+    ]
+
+
+def rows_of(jobs: int, waiting: heart.Measured) -> list[Row]:
+    return [
+        bound(f"memory, {jobs:,} waiting", waiting.memory, 200, "MB", 0),
+        bound(f"of a core, {jobs:,} waiting", waiting.share * 100, 10, "%"),
+        Row("  of a core, the server", f"{waiting.server / waiting.seconds * 100:.1f} %", ""),
+    ]
+
+
+async def heart_sqlite() -> list[Row]:
+    with heart.on_sqlite() as ground:
+        return await on_the_heart(ground)
+
+
+def heart_postgres(processes: int) -> Callable[[], Awaitable[list[Row]]]:
+    async def run() -> list[Row]:
+        with heart.on_postgres(processes) as ground:
+            return await on_the_heart(ground)
+
+    return run
+
+
 PARTS: dict[str, tuple[str, Callable[[], Awaitable[list[Row]]]]] = {
     "alone": ("alone, 3-s jobs ± 20 %", alone),
     "200": ("200 at once, 3-s jobs ± 20 %, nothing learnt", two_hundred),
@@ -228,6 +268,10 @@ PARTS: dict[str, tuple[str, Callable[[], Awaitable[list[Row]]]]] = {
     "slack-held": ("the same, Slack's rate tiers held", slack_held),
     "playground": ("the playground", playground),
     "waiting": ("1,000 waiting jobs", waiting),
+    "heart-sqlite": ("the heart alone, SQLite", heart_sqlite),
+    "heart-postgres-1": ("the heart alone, Postgres", heart_postgres(1)),
+    "heart-postgres-2": ("the heart alone, Postgres, 2 processes", heart_postgres(2)),
+    "heart-postgres-3": ("the heart alone, Postgres, 3 processes", heart_postgres(3)),
 }
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,8 +24,13 @@ UNPRIVILEGED = "nobody"
 STARTS_WITHIN = 30.0
 
 
+THROWAWAY = {"fsync": "off", "shared_buffers": "32MB"}
+AS_OPERATED = {"fsync": "on", "shared_buffers": "128MB"}
+"""As a server is after its installation: each commit waits for the disk."""
+
+
 @contextmanager
-def postgres() -> Iterator[str]:
+def postgres(settings: Mapping[str, str] = THROWAWAY) -> Iterator[str]:
     """A server whose address is given: `postgresql://postgres@/postgres?host=…`. Its data is not kept."""
     with tempfile.TemporaryDirectory(prefix="easel-pg-") as name:
         folder = Path(name)
@@ -39,7 +44,7 @@ def postgres() -> Iterator[str]:
             folder,
             person,
         )
-        with _serving(binaries, data, folder, person):
+        with _serving(binaries, data, folder, person, settings):
             yield f"postgresql://postgres@/postgres?host={folder}"
 
 
@@ -86,9 +91,11 @@ def _run(command: list[str | Path], folder: Path, person: dict[str, Any]) -> Non
 
 
 @contextmanager
-def _serving(binaries: Path, data: Path, folder: Path, person: dict[str, Any]) -> Iterator[None]:
+def _serving(
+    binaries: Path, data: Path, folder: Path, person: dict[str, Any], settings: Mapping[str, str]
+) -> Iterator[None]:
     log = folder / "log"
-    options = ["-c", "fsync=off", "-c", "max_connections=200", "-c", "shared_buffers=32MB"]
+    options = [f"--{name}={value}" for name, value in {"max_connections": "200", **settings}.items()]
     with log.open("wb") as sink:
         server = subprocess.Popen(
             [binaries / "postgres", "-D", data, "-k", folder, "-h", "", *options],
