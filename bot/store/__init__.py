@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,7 +78,6 @@ _CLOSED = (
         message_key=sa.func.coalesce(sa.bindparam("message_key", type_=sa.String), jobs.c.message_key),
     )
 )
-_SHORT_TAKEN = sa.select(jobs.c.id).where(jobs.c.short == sa.bindparam("short"))
 
 
 def insert(database: Database, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
@@ -124,19 +123,14 @@ class Store:
             return connection.execute(self._accept, values).first() is not None
 
         def work(connection: sa.Connection) -> Job | None:
-            # On Postgres another writer may take the short id between the look and the insert; then a longer one is free.
-            same = (
-                (jobs.c.platform == job.requester.platform)
-                & (jobs.c.delivery_key == delivery_key)
-                & (jobs.c.ordinal == ordinal)
-            )
-            while True:
-                short = _free_short(connection, job.id)
+            # The shortest is nearly always free: tried rather than looked for.
+            for short in _shorts(job.id):
                 if insert_as(connection, short):
                     check(connection)
                     return replace(job, short=short)
-                if connection.execute(sa.select(jobs.c.id).where(same | (jobs.c.id == job.id))).first():
+                if _is_there(connection, job, delivery_key, ordinal):
                     return None
+            raise LookupError(f"no short id is left for {job.id}")
 
         return await self._database.write(work)
 
@@ -394,14 +388,20 @@ def _of(requester: Requester) -> sa.ColumnElement[bool]:
     return (jobs.c.platform == requester.platform) & (jobs.c.requester_id == requester.id)
 
 
-def _free_short(connection: sa.Connection, job_id: str) -> str:
-    """The shortest beginning of the ULID's random part that no other job has."""
+def _shorts(job_id: str) -> Iterator[str]:
+    """The beginnings of the ULID's random part, the shortest first."""
     random_part = job_id[10:].lower()
-    for length in range(SHORT, len(random_part)):
-        short = random_part[:length]
-        if connection.execute(_SHORT_TAKEN, {"short": short}).first() is None:
-            return short
-    return random_part
+    return (random_part[:length] for length in range(SHORT, len(random_part) + 1))
+
+
+def _is_there(connection: sa.Connection, job: Job, delivery_key: str, ordinal: int) -> bool:
+    """Whether this very job has a row, by its id or by its delivery."""
+    delivered = (
+        (jobs.c.platform == job.requester.platform)
+        & (jobs.c.delivery_key == delivery_key)
+        & (jobs.c.ordinal == ordinal)
+    )
+    return connection.execute(sa.select(jobs.c.id).where(delivered | (jobs.c.id == job.id))).first() is not None
 
 
 def _now() -> float:
