@@ -59,12 +59,16 @@ class Record:
 # Statements that every job needs are made once: building one takes longer than running it.
 _OF: sa.BindParameter[str] = sa.bindparam("of")
 _GET = sa.select(jobs).where(jobs.c.id == _OF)
-_CANCELLED = sa.select(jobs.c.id).where(jobs.c.id == _OF, jobs.c.cancelled_at.is_not(None))
+# A cancel that comes in between two statements would be told and not kept.
+_OUTCOME = sa.case(
+    (jobs.c.cancelled_at.is_not(None), sa.bindparam("if_cancelled", type_=sa.JSON)),
+    else_=sa.bindparam("outcome", type_=sa.JSON),
+)
 _ENDED = (
     jobs.update()
     .where(jobs.c.id == _OF, jobs.c.outcome.is_(None), jobs.c.owner == sa.bindparam("by"))
-    .values(outcome=sa.bindparam("outcome"), seconds=sa.bindparam("seconds"), ended_at=sa.bindparam("ended_at"))
-    .returning(jobs.c.spoiler)
+    .values(outcome=_OUTCOME, seconds=sa.bindparam("seconds"), ended_at=sa.bindparam("ended_at"))
+    .returning(jobs.c.spoiler, jobs.c.cancelled_at)
 )
 _INSERT_PICTURES = pictures.insert()
 _CLOSED = (
@@ -189,20 +193,25 @@ class Store:
         """
         job_id = record.job.id
         lines = [rows.picture_to_row(job_id, picture, self._root, withheld=held) for picture, held in found.items()]
-        values = {"of": job_id, "seconds": seconds, "ended_at": _now(), "by": record.owner}
+        if_cancelled = Cancelled(paid=True) if isinstance(outcome, Finished) else outcome
+        values = {
+            "of": job_id,
+            "by": record.owner,
+            "outcome": rows.outcome_to_json(outcome),
+            "if_cancelled": rows.outcome_to_json(if_cancelled),
+            "seconds": seconds,
+            "ended_at": _now(),
+        }
 
         def work(connection: sa.Connection) -> tuple[Outcome, bool] | None:
-            end = outcome
-            if isinstance(outcome, Finished) and connection.execute(_CANCELLED, {"of": job_id}).first():
-                end = Cancelled(paid=True)
-            row = connection.execute(_ENDED, values | {"outcome": rows.outcome_to_json(end)}).first()
+            row = connection.execute(_ENDED, values).first()
             if row is None:
                 return None
             if lines:
                 connection.execute(_INSERT_PICTURES, lines)
             if self._bell is not None:
                 self._bell.ring_in(connection, "place")
-            return end, bool(row.spoiler)
+            return outcome if row.cancelled_at is None else if_cancelled, bool(row.spoiler)
 
         ended = await self._database.write(work)
         if ended is None:

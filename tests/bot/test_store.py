@@ -90,6 +90,18 @@ async def test_cancel_wins_once_and_never_after_the_end(store: Store) -> None:
     assert not await store.cancel(over.id)
 
 
+async def test_a_cancel_that_comes_at_the_very_end_is_refused_or_kept(store: Store) -> None:
+    async def at_once() -> tuple[bool, bool]:
+        """(told that it is cancelled, remembered so)"""
+        made = await accepted(store, job())
+        record = await store.get(made.id)
+        told, _ = await asyncio.gather(store.cancel(made.id), store.ended(record, Finished((), (), 1.0, 0.0), 1.0, {}))
+        return told, (await store.get(made.id)).outcome == Cancelled(paid=True)
+
+    for told, kept in [await at_once() for _ in range(50)]:
+        assert told == kept
+
+
 async def test_a_closed_job_is_not_open_and_keeps_no_token(store: Store) -> None:
     made = await accepted(store, job())
     await store.ended(await store.get(made.id), Uncertain(), 0.0, {})
