@@ -50,10 +50,14 @@ class Bell:
         """Call this once rings may have been lost."""
         self._missed.append(look)
 
-    async def ring(self, kind: str, about: str = "") -> None:
-        """Tell everyone. Raises what the database does."""
+    async def ring(self, kind: str, *abouts: str) -> None:
+        """Tell everyone, of several things in one transaction. Raises what the database does."""
         if self.shared:
-            await self._database.write(lambda connection: self.ring_in(connection, kind, about))
+            await self._database.write(lambda connection: self._ring_all(connection, kind, abouts or ("",)))
+
+    def _ring_all(self, connection: sa.Connection, kind: str, abouts: tuple[str, ...]) -> None:
+        for about in abouts:
+            self.ring_in(connection, kind, about)
 
     def ring_in(self, connection: sa.Connection, kind: str, about: str = "") -> None:
         """Tell everyone once this transaction is committed. `about`: a few hundred characters at the most."""
