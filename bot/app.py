@@ -38,7 +38,7 @@ from bot.life import Life
 from bot.moving import check_in_use
 from bot.pacing import Durations, backoff
 from bot.pictures import Gallery
-from bot.ports import Backend, Platform, Route, Sweeps
+from bot.ports import Backend, Platform, Route, Settles, Sweeps
 from bot.pricing import Pricing
 from bot.settings import Settings, raw, read
 from bot.standing import Alone, Held, Standing
@@ -154,9 +154,22 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
         life.announcer = await stack.enter_async_context(Announcer(intake.place, life.late, may=lambda: standing.sure))
         await _remember(life, several=several)
         vault = Vault(database, [key.get_secret_value() for key in settings.secret_key])
+        easel = Easel(
+            settings=settings,
+            capabilities=backend.capabilities,
+            library=Library.load(settings.lora_file),
+            intake=intake,
+            store=store,
+            gallery=gallery,
+            policy=life.answers.policy,
+            answers=life.answers,
+            bell=bell,
+        )
         for platform in platforms:
             stack.push_async_callback(platform.close)
             await _login(platform, vault)
+            if isinstance(platform, Settles):
+                await platform.move_in(easel)
         if settings.role == "gateway":
             await store.release()  # it may have had another role before
         else:
@@ -172,17 +185,7 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
             _sweep(settings, database, life, engine),
             *([_tick(intake)] if several else []),
         ):
-            yield Easel(
-                settings=settings,
-                capabilities=backend.capabilities,
-                library=Library.load(settings.lora_file),
-                intake=intake,
-                store=store,
-                gallery=gallery,
-                policy=life.answers.policy,
-                answers=life.answers,
-                bell=bell,
-            )
+            yield easel
 
 
 async def _login(platform: Platform, vault: Vault) -> None:

@@ -125,6 +125,14 @@ class Platform(Protocol):
 
 
 @runtime_checkable
+class Settles(Protocol):
+    """A platform that has to know Easel before any work goes on, also in a process that never serves it."""
+
+    async def move_in(self, easel: Easel) -> None:
+        """Called once, after `login` and before the first reply."""
+
+
+@runtime_checkable
 class Sweeps(Protocol):
     """A platform that keeps what runs out: whatever nobody came back for, in the vault or on the disk."""
 

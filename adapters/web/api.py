@@ -161,7 +161,7 @@ class Api:
             return answer(refused(error))
         response = answer({"name": renamed.name})
         home.people.remember(response, renamed)
-        home.board.renamed(renamed)
+        await home.board.renamed(renamed)
         return response
 
 

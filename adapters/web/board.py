@@ -1,6 +1,7 @@
 """The channel as it stands: a projection of the jobs' rows, with the newest card of what is still under way.
 
-A message is a row. What is opened and never becomes a job is shown to nobody: its end is a word to who asked.
+A message is a row. What is opened and never becomes a job is shown to nobody: its end is a word to who asked. Whatever
+is told to the windows here is told to other processes, too, and what they tell is shown to the windows here.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.web.address import PLACE, Address
+from adapters.web.elsewhere import Elsewhere
 from adapters.web.events import Hub
+from adapters.web.news import Changed, News, Note, Removed, Renamed, Underway, Word
 from adapters.web.people import Person
 from adapters.web.views import Json, card_json, jobs_on, message_json, sizes_of
 from bot import cards
 from bot.cards import Card
 from bot.easel import Easel
 from bot.images import Picture
-from bot.jobs import Cancelled, Generating, Job, Progress, Waiting
+from bot.jobs import Cancelled, Generating, Progress, Waiting
 from bot.ports import DeliveryFailed
 from bot.store import Record
 
@@ -46,6 +49,12 @@ class Board:
         self._hub = hub
         self._live: dict[str, _Live] = {}
         self._ended: OrderedDict[str, Card] = OrderedDict()
+        self._news = News(easel.bell, self._hear, self._start_over)
+        self._elsewhere = Elsewhere(easel.store.by_message, self._tell, lambda: len(hub) > 0)
+
+    async def close(self) -> None:
+        await self._news.close()
+        await self._elsewhere.close()
 
     # ---- what replies do ----
 
@@ -65,7 +74,10 @@ class Board:
             self._live.pop(key, None)
             return False
         if self._live.get(key) is live:  # else it ended meanwhile
+            self._elsewhere.forget(key)
             self._tell(live.record)
+            if (now := self._easel.intake.progress(live.record.job.id)) is not None:
+                self._news.progress(key, now)
         return True
 
     async def end(self, address: Address, card: Card) -> bool:
@@ -84,6 +96,7 @@ class Board:
         if len(self._ended) > MOST_ENDED:
             self._ended.popitem(last=False)
         self._tell(record)
+        await self._news.tell(Changed(key))
         return True
 
     async def tell_again(self, key: str) -> None:
@@ -91,12 +104,12 @@ class Board:
         record = await self._easel.store.by_message(key)
         if record is not None and not record.deleted:
             self._tell(record)
+            await self._news.tell(Changed(key))
 
-    def take_away(self, key: str) -> None:
+    async def take_away(self, key: str) -> None:
         """From every window."""
-        self._live.pop(key, None)
-        gone = {"key": key}
-        self._hub.tell("removed", key, "", gone, gone)
+        self._remove(key)
+        await self._news.tell(Removed(key))
 
     async def whisper(self, address: Address, card: Card) -> None:
         """A word for who asked."""
@@ -111,11 +124,14 @@ class Board:
 
     async def note(self, person: str, card: Card) -> None:
         """A card for one person's windows. Lost where none is open."""
-        made = secrets.token_hex(6)
-        self._hub.tell("note", f"note {made}", person, {"card": await self.card_json(card), "id": made}, None)
+        word = Note(person, secrets.token_hex(6), await self.card_json(card))
+        self._note(word)
+        await self._news.tell(word)
 
-    def renamed(self, person: Person) -> None:
-        self._hub.tell("me", "me", person.id, {"name": person.name}, None)
+    async def renamed(self, person: Person) -> None:
+        word = Renamed(person.id, person.name)
+        self._rename(word)
+        await self._news.tell(word)
 
     # ---- what the page asks ----
 
@@ -133,16 +149,51 @@ class Board:
         found = [await self._easel.store.find(job) for job in jobs]
         return [picture for record in found if record for picture in record.pictures]
 
+    # ---- what other processes say ----
+
+    def _hear(self, word: Word) -> None:
+        if not len(self._hub):  # whoever comes back later starts over, and nothing is read or kept for nobody
+            self._hub.start_over()
+        match word:
+            case Underway():
+                self._elsewhere.hear(word)
+            case Changed(key):
+                self._elsewhere.look_at(key)
+            case Removed(key):
+                self._remove(key)
+            case Note():
+                self._note(word)
+            case Renamed():
+                self._rename(word)
+
+    def _start_over(self) -> None:
+        self._elsewhere.forget_all()
+        self._hub.start_over()
+
     # ---- below ----
 
-    def _tell(self, record: Record) -> None:
+    def _tell(self, record: Record) -> bool:
+        """Whether it is still under way."""
         own = self._message(record, mine=True)
         other = None if record.job.private else {**own, "mine": False}
         self._hub.tell("message", record.message_key, record.job.requester.id, own, other)
+        return bool(own["open"])
+
+    def _remove(self, key: str) -> None:
+        self._live.pop(key, None)
+        self._elsewhere.forget(key)
+        gone = {"key": key}
+        self._hub.tell("removed", key, "", gone, gone)
+
+    def _note(self, note: Note) -> None:
+        self._hub.tell("note", f"note {note.id}", note.person, {"card": note.card, "id": note.id}, None)
+
+    def _rename(self, renamed: Renamed) -> None:
+        self._hub.tell("me", "me", renamed.person, {"name": renamed.name}, None)
 
     def _message(self, record: Record, *, mine: bool) -> Json:
         under_way = record.outcome is None and not record.cancelled and record.message_key not in self._ended
-        progress = self._progress(record.job) if under_way else None
+        progress = self._progress(record) if under_way else None
         since = _began(progress) if isinstance(progress, Generating) else None
         card = self._card(record, progress)
         return message_json(record, card, self._easel, mine=mine, open=under_way, since=since)
@@ -156,10 +207,12 @@ class Board:
         if record.cancelled:  # it was at the API: else it would be over by now
             return cards.outcome(record.job, Cancelled(paid=True), model=self._easel.answers.model)
         live = self._live.get(record.message_key)
-        return live.card if live else cards.progress(record.job, progress or Waiting(1, None))
+        if live is not None and self._elsewhere.progress(record.message_key) is None:
+            return live.card
+        return cards.progress(record.job, progress or Waiting(1, None))
 
-    def _progress(self, job: Job) -> Progress | None:
-        return self._easel.intake.progress(job.id)
+    def _progress(self, record: Record) -> Progress | None:
+        return self._elsewhere.progress(record.message_key) or self._easel.intake.progress(record.job.id)
 
 
 def _began(now: Generating) -> datetime:

@@ -76,12 +76,12 @@ class Web:
         """It needs no account anywhere."""
 
     async def serve(self, easel: Easel) -> None:
-        await self.move_in(easel)
+        assert self._home is not None
         self._serving = True
         await self._closed.wait()
 
     async def move_in(self, easel: Easel) -> None:
-        """Make ready what answers requests; before it there is nobody to ask."""
+        """Make ready what answers requests, and what tells other processes of the jobs that run here."""
         if self._settings.limit_per_day:
             easel.intake.cap(self.name, self._settings.limit_per_day)
         catalogue = self._catalogue if self._catalogue is not None else _catalogue()
@@ -108,6 +108,7 @@ class Web:
         self._closed.set()
         if self._home is not None:
             await self._home.dispatch.ended(LAST_WORDS)
+            await self._home.board.close()
 
     # ---- who asks ----
 

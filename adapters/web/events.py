@@ -156,6 +156,13 @@ class Hub:
             if text is not None:
                 window.put(event.about, text)
 
+    def start_over(self) -> None:
+        """Something may have happened that nobody here was told: nothing can be made up for by what is remembered."""
+        self._number += 1
+        self._past.clear()
+        for window in self._windows:
+            window.put("start", self._text("start", {}))
+
     def close(self) -> None:
         """End every window, and take in no more."""
         self._open = False

@@ -78,7 +78,7 @@ class WebTurn:
         return await self._uploads.read(attachment, self._question.person.id, most=most)
 
     async def remove(self, address: str) -> None:
-        self._board.take_away(Address.parse(address).key)
+        await self._board.take_away(Address.parse(address).key)
 
     async def hide(self, address: str) -> None:
         await self._board.tell_again(Address.parse(address).key)
@@ -103,7 +103,7 @@ class WebTurn:
             self._give(error(card))
             return
         if opened is not None:  # the page was told to expect it
-            self._board.take_away(opened.key)
+            await self._board.take_away(opened.key)
         await self._board.note(self._question.person.id, card)
 
     def _give_message(self, key: str) -> None:

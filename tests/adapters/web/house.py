@@ -128,6 +128,8 @@ class Playground:
         self.life.announcer = await Announcer(self.intake.place, self.life.late).__aenter__()
         self.life.accounts.refill(await self.ledger.counted())
         await self.platform.login(Vault(self.database, ()))
+        await self.easel.bell.__aenter__()
+        await self.platform.move_in(self.easel)
         await self._resume()
         self._serving = asyncio.create_task(self.platform.serve(self.easel))
         while not self.platform.ready:
@@ -147,6 +149,7 @@ class Playground:
         await asyncio.gather(*self._runs.values(), return_exceptions=True)
         await self.life.announcer.__aexit__()
         await self._port.__aexit__()
+        await self.easel.bell.__aexit__()
         await self.alerts.close()
         self.database.close()
 
