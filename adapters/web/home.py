@@ -39,10 +39,7 @@ async def settle(easel: Easel, catalogue: Sequence[Command], hub: Hub) -> Home:
 
 
 async def _people(easel: Easel) -> People:
-    own = await easel.store.fact(FACT)
-    if own is None:
-        own = secrets.token_hex(36)
-        await easel.store.set_fact(FACT, own)
+    own = await easel.store.settle_fact(FACT, secrets.token_hex(36))
     chosen = [key.get_secret_value().encode() for key in easel.settings.secret_key]
     secure = easel.settings.public_url.startswith("https://")
     return People(chosen or [own[8:].encode()], own[:8], secure=secure)

@@ -333,6 +333,11 @@ class Store:
             change = facts.update().where(same).values(value=new).returning(facts.c.key)
         return await self._database.write(lambda connection: connection.execute(change).first() is not None)
 
+    async def settle_fact(self, key: str, value: str) -> str:
+        """What stands there: this, unless something was put before. Of several processes, one settles it for all."""
+        await self.swap_fact(key, None, value)
+        return await self.fact(key) or value
+
     # ---- below ----
 
     async def _update(self, which: sa.ColumnElement[bool], where: Any = None, **values: Any) -> bool:

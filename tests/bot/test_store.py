@@ -179,6 +179,11 @@ async def test_a_fact_is_swapped_by_whoever_is_first(store: Store) -> None:
     assert not await store.swap_fact("turn", "0", "x")
 
 
+async def test_the_first_to_settle_a_fact_settles_it_for_all(store: Store) -> None:
+    settled = await asyncio.gather(*(store.settle_fact("key", str(number)) for number in range(8)))
+    assert set(settled) == {await store.fact("key")}
+
+
 async def test_durations_come_back_oldest_first(store: Store) -> None:
     for seconds in (1.0, 2.0, 3.0):
         made = await accepted(store, job())

@@ -51,7 +51,10 @@ def files(root: Path, script: str = "export const a = 1;") -> Path:
 
 
 class Playground:
-    """One start of Easel on `root`. Leaving the block is a kill: whatever runs is dropped where it stands."""
+    """One start of Easel on `root`. Leaving the block is a kill: whatever runs is dropped where it stands.
+
+    `serves` False: it only draws, and nobody reaches its page.
+    """
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class Playground:
         policy: Policy | None = None,
         limits: Limits | None = None,
         limit_per_day: int = 500,
+        serves: bool = True,
         **settings: Any,
     ) -> None:
         self.root = root
@@ -70,6 +74,7 @@ class Playground:
         upgrade(self.database)
         gallery = Gallery(root)
         self.store, self.ledger = Store(self.database, gallery.pictures), Ledger(self.database, "house")
+        self._serves = serves
         self._page = WebSettings(limit_per_day=limit_per_day, _env_file=None)
         self.platform = self.new_platform()
         self.alerts = Alerts("")
@@ -131,9 +136,10 @@ class Playground:
         await self.easel.bell.__aenter__()
         await self.platform.move_in(self.easel)
         await self._resume()
-        self._serving = asyncio.create_task(self.platform.serve(self.easel))
-        while not self.platform.ready:
-            await asyncio.sleep(0)
+        if self._serves:
+            self._serving = asyncio.create_task(self.platform.serve(self.easel))
+            while not self.platform.ready:
+                await asyncio.sleep(0)
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
@@ -141,8 +147,8 @@ class Playground:
             await visitor.close()
         await self.platform.stop_taking()
         await self.platform.close()
-        assert self._serving is not None
-        await self._serving
+        if self._serving is not None:
+            await self._serving
         await self.intake.close()
         for task in self._runs.values():
             task.cancel()
