@@ -15,8 +15,8 @@ from adapters.web.dispatch import SOURCES, Found
 from adapters.web.home import Home
 from adapters.web.pace import Pace, Rate
 from adapters.web.people import Person, clean_name
+from adapters.web.shelf import Upload
 from adapters.web.turn import Question
-from adapters.web.uploads import Upload
 from adapters.web.wire import Refusal, answer, number_of, object_of, refused, slow_down, sound, text_of
 from bot.errors import BadRequest, DiskFull
 from bot.pictures import parameters_of

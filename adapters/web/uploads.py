@@ -1,21 +1,14 @@
-"""Pictures that people hand in before they ask: on disk for an hour, each for its own person only.
-
-Nothing here is named by a person: an upload's id is ours, and is looked up, never joined to a path.
-"""
+"""Pictures that people hand in before they ask: on disk for an hour, each for its own person only."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
-import shutil
-import time
-from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections import Counter
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adapters.web.shelf import Shelf, Upload
 from adapters.web.wire import Refusal, too_large
 from bot.errors import BadRequest
 from bot.images import Size
@@ -27,11 +20,6 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-KEPT = 3600.0
-"""Seconds."""
-MOST_EACH = 20
-MOST_BYTES = 1024 * 1024 * 1024
-"""Of everybody's together; the oldest go first."""
 AT_ONCE_EACH = 3
 AT_ONCE = 32
 WITHIN = 120.0
@@ -40,38 +28,16 @@ _TURNED = (5, 6, 7, 8)
 """EXIF orientations that lie on their side."""
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    id: str
-    person: str
-    name: str
-    path: Path
-    media_type: str
-    size: Size
-    bytes: int
-    at: float
-
-    @property
-    def attachment(self) -> Attachment:
-        return Attachment(self.id, self.name, self.bytes)
-
-
 class Uploads:
-    """`root` is a folder of its own. What an earlier start left there is nobody's any more."""
+    """`root` is a folder of its own, which all processes share."""
 
-    def __init__(self, root: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self._root = root
-        self._clock = clock
-        self._kept: OrderedDict[str, Upload] = OrderedDict()
+    def __init__(self, root: Path) -> None:
+        self._shelf = Shelf(root)
         self._arriving: Counter[str] = Counter()
-        shutil.rmtree(root, ignore_errors=True)
-        root.mkdir(parents=True)
 
     def get(self, upload: str, person: str) -> Upload | None:
         """None for one that isn't this person's, or is kept no more."""
-        self._forget()
-        found = self._kept.get(upload)
-        return found if found is not None and found.person == person else None
+        return self._shelf.get(upload, person)
 
     def attachment(self, upload: str, person: str, field: str) -> Attachment:
         """Raises BadRequest where there is none."""
@@ -83,7 +49,7 @@ class Uploads:
     async def take(self, request: web.Request, person: str, name: str) -> Upload:
         """Keep the body of a request. Raises Refusal for too much of it, BadRequest for what is no picture."""
         upload = await self._arrived(request, person, name)
-        self._keep(upload)
+        await asyncio.to_thread(self._shelf.put, upload)
         return upload
 
     @asynccontextmanager
@@ -98,8 +64,7 @@ class Uploads:
     async def _arrived(self, request: web.Request, person: str, name: str) -> Upload:
         if (request.content_length or 0) > MAX_SOURCE_BYTES:
             raise Refusal(413, too_large(MAX_SOURCE_BYTES))
-        made = secrets.token_hex(16)
-        path = self._root / made
+        made, path = self._shelf.place(person)
         with self._place_for(person):
             try:
                 async with asyncio.timeout(WITHIN):
@@ -111,7 +76,7 @@ class Uploads:
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise
-        return Upload(made, person, name[:100], path, kind, size, count, self._clock())
+        return Upload(made, person, name[:100], path, kind, size, count)
 
     @contextmanager
     def _place_for(self, person: str) -> Iterator[None]:
@@ -125,39 +90,9 @@ class Uploads:
             if not self._arriving[person]:
                 del self._arriving[person]
 
-    def _keep(self, upload: Upload) -> None:
-        self._kept[upload.id] = upload
-        self._forget()
-        own = [kept for kept in self._kept.values() if kept.person == upload.person]
-        for kept in own[:-MOST_EACH]:
-            self._drop(kept)
-
-    def _forget(self) -> None:
-        """Those that are too old, and the oldest while there is too much."""
-        total = sum(kept.bytes for kept in self._kept.values())
-        for kept in list(self._kept.values()):
-            if kept.at > self._clock() - KEPT and total <= MOST_BYTES:
-                return
-            total -= kept.bytes
-            self._drop(kept)
-
-    def _drop(self, upload: Upload) -> None:
-        del self._kept[upload.id]
-        upload.path.unlink(missing_ok=True)
-
     async def sweep(self) -> int:
-        """Delete what is too old, also where nobody looks any more; returns how many files went."""
-        before = len(self._kept)
-        self._forget()
-        strays = await asyncio.to_thread(self._strays, frozenset(self._kept))
-        for path in strays:
-            path.unlink(missing_ok=True)
-        return before - len(self._kept) + len(strays)
-
-    def _strays(self, kept: frozenset[str]) -> list[Path]:
-        """Files that nobody can ask for. Those that just arrive are young."""
-        oldest = time.time() - KEPT
-        return [path for path in self._root.iterdir() if path.name not in kept and path.stat().st_mtime < oldest]
+        """Delete what is too old; returns how many files went."""
+        return await asyncio.to_thread(self._shelf.sweep)
 
     async def read(self, attachment: Attachment, person: str, *, most: int) -> bytes:
         """Raises BadRequest if it is too large, or kept no more."""

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from bot.guard import Policy
 from bot.images import Flag
 from tests.adapters.web.house import Playground
+from tests.adapters.web.test_uploads import png
 from tests.adapters.web.visitor import Json, Visitor, Window
 from tests.doubles.backend import Account, Fate, PaintedBackend
 from tests.servers.postgres import new_database
@@ -199,6 +200,18 @@ async def test_after_a_silence_every_window_starts_over(here: Playground, there:
         ).close()
     )
     await window.until(lambda it: "start" in it.events)
+
+
+async def test_what_is_handed_in_at_one_process_is_drawn_from_at_another(here: Playground, there: Playground) -> None:
+    ana, ben = await here.visitor(), await there.visitor()
+    data = png()
+    image = await ana.upload(data)
+    moved = await at(there, ana)
+    assert await moved.fetch(f"/api/uploads/{image['id']}") == (200, data)
+    assert (await ben.fetch(f"/api/uploads/{image['id']}"))[0] == 404
+    window = await moved.window()
+    await window.over(await moved.drawing("as a watercolour", image=image["id"]))
+    assert len(there.backend.uploads) == 1
 
 
 async def test_a_guest_is_the_same_person_everywhere(tmp_path: Path, url: str) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import time
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -14,8 +12,6 @@ import pytest
 from PIL import Image
 
 from adapters.web import uploads
-from adapters.web.uploads import Uploads
-from bot.images import Size
 from bot.pictures import MAX_SOURCE_BYTES
 from tests.adapters.web.house import Playground
 from tests.adapters.web.visitor import POSTING, Visitor
@@ -25,6 +21,11 @@ def png(width: int = 128, height: int = 64, colour: str = "red", kind: str = "PN
     buffer = BytesIO()
     Image.new("RGB", (width, height), colour).save(buffer, kind, **how)
     return buffer.getvalue()
+
+
+def left(house: Playground) -> list[Path]:
+    """All that lies on the disk of what was handed in."""
+    return [path for path in (house.root / "uploads").rglob("*") if path.is_file()]
 
 
 async def test_a_handed_in_picture_and_a_mask_are_drawn_from(house: Playground) -> None:
@@ -65,7 +66,7 @@ async def test_what_is_no_picture_is_refused_kindly_and_not_kept(house: Playgrou
     for data in (b"", b"<svg onload=alert(1)>", png()[:20], png(9000, 9000)):
         answer = await ana.upload(data)
         assert (answer["kind"], answer["field"]) == ("error", "image"), data[:10]
-    assert list((house.root / "uploads").iterdir()) == []
+    assert left(house) == []
 
 
 async def test_a_damaged_picture_is_told_and_no_message_is_left(house: Playground) -> None:
@@ -99,7 +100,7 @@ async def test_too_many_bytes_are_refused_before_they_are_all_there(house: Playg
 
     with suppress(aiohttp.ClientError):  # it may be cut off while we still send
         assert await ana.status("POST", "/api/uploads", data=untold(), headers=headers) == 413
-    assert list((house.root / "uploads").iterdir()) == []
+    assert left(house) == []
 
 
 async def test_one_person_sends_a_few_at_once(house: Playground) -> None:
@@ -117,57 +118,23 @@ async def test_one_person_sends_a_few_at_once(house: Playground) -> None:
         asyncio.create_task(ana.status("POST", "/api/uploads", data=slow(), headers=headers))
         for _ in range(uploads.AT_ONCE_EACH)
     ]
-    folder = house.root / "uploads"
-    while len(list(folder.iterdir())) < uploads.AT_ONCE_EACH:
+    while len(left(house)) < uploads.AT_ONCE_EACH:
         await asyncio.sleep(0.01)
     assert await ana.status("POST", "/api/uploads", data=png(), headers=headers) == 429
     go.set()
     assert await asyncio.gather(*sending) == [200] * uploads.AT_ONCE_EACH
 
 
-def kept(made: Uploads, number: int, person: str = "ana", count: int = 10, at: float = 0.0) -> uploads.Upload:
-    upload = uploads.Upload(
-        f"{person}{number}", person, "x", made._root / f"{person}{number}", "image/png", Size(1, 1), count, at
-    )
-    upload.path.write_bytes(b"x")
-    made._keep(upload)
-    return upload
-
-
-def test_uploads_are_kept_for_an_hour_a_few_each_and_so_many_bytes(tmp_path: Path) -> None:
-    (tmp_path / "uploads").mkdir()
-    (tmp_path / "uploads" / "left").write_bytes(b"of an earlier start")
-    now = 0.0
-    made = Uploads(tmp_path / "uploads", lambda: now)
-    assert list((tmp_path / "uploads").iterdir()) == []
-    first = kept(made, 0)
-    for number in range(1, uploads.MOST_EACH):
-        kept(made, number)
-    assert made.get(first.id, "ana") == first
-    kept(made, uploads.MOST_EACH)
-    assert made.get(first.id, "ana") is None
-    assert not first.path.exists()
-    big = kept(made, 1, "ben", uploads.MOST_BYTES)
-    assert [upload.person for upload in made._kept.values()] == ["ben"]
-    now = uploads.KEPT + 1
-    assert made.get(big.id, "ben") is None
-    assert list((tmp_path / "uploads").iterdir()) == []
-
-
-async def test_the_sweep_takes_what_nobody_looks_for_any_more_and_leaves_the_rest(tmp_path: Path) -> None:
-    now = 0.0
-    made = Uploads(tmp_path / "uploads", lambda: now)
-    old, stray, arriving = kept(made, 1), tmp_path / "uploads" / "stray", tmp_path / "uploads" / "arriving"
-    for path in (stray, arriving):
-        path.write_bytes(b"x")
-    long_ago = time.time() - uploads.KEPT - 1
-    for path in (stray, old.path):
-        os.utime(path, (long_ago, long_ago))
-    assert await made.sweep() == 1
-    assert sorted(path.name for path in (tmp_path / "uploads").iterdir()) == ["ana1", "arriving"]
-    now = uploads.KEPT + 1
-    assert await made.sweep() == 1
-    assert [path.name for path in (tmp_path / "uploads").iterdir()] == ["arriving"]
+async def test_what_was_handed_in_is_still_there_after_a_restart(tmp_path: Path) -> None:
+    async with Playground(tmp_path) as house:
+        ana = await house.visitor()
+        image, cookies = await ana.upload(png(), "my%20photo.png"), ana.cookies
+    async with Playground(tmp_path) as house:
+        ana = await house.visitor(cookies)
+        window = await ana.window()
+        message = await window.over(await ana.drawing("as a watercolour", image=image["id"]))
+        assert message["card"]["title"] == "Done"
+        assert len(house.backend.uploads) == 1
 
 
 # ---- parameters ----
@@ -193,7 +160,7 @@ async def test_a_downloaded_picture_tells_how_to_ask_for_it_again(house: Playgro
     assert "Seed: 7" in told["parameters"]
     again = await window.over(await ana.drawing(told["line"]))
     assert again["asked"] == message["asked"]
-    assert list((house.root / "uploads").iterdir()) == []
+    assert left(house) == []
 
 
 async def test_a_picture_without_parameters_is_told_kindly(house: Playground) -> None:
