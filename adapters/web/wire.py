@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from bot.cards import Card, Line, Tone
 
 MOST_BODY = 128 * 1024
 """Bytes of a JSON body: a prompt at its longest, four bytes a letter, with room for the rest."""
+BODY_WITHIN = 30.0
+"""Seconds that it may take to arrive, over a line that carries anything at all."""
 _REQUEST_ID = re.compile(r"[0-9A-Fa-f-]{32,36}")
 
 
@@ -56,7 +59,11 @@ async def body(request: web.Request) -> dict[str, Any]:
     if request.content_type != "application/json":
         raise Refusal(415, "This takes JSON.")
     try:
-        found = _sound(json.loads(await read(request, MOST_BODY)))
+        async with asyncio.timeout(BODY_WITHIN):
+            text = await read(request, MOST_BODY)
+        found = _sound(json.loads(text))
+    except TimeoutError:
+        raise Refusal(408, "That took too long to arrive. Please try again.") from None
     except (ValueError, RecursionError):
         raise Refusal(400, "That is no JSON.") from None
     if not isinstance(found, dict):

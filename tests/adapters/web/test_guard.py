@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +13,7 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from adapters.web import connect, diagnose, wanted
+from adapters.web import connect, diagnose, wanted, wire
 from adapters.web.client import Web
 from adapters.web.guard import Guard
 from adapters.web.settings import WebSettings
@@ -150,6 +151,19 @@ async def test_options_of_the_wrong_kind_are_refused(ana: Visitor, more: dict[st
     body = {"request_id": str(uuid4()), "command": "imagine", "options": {"prompt": "x"}, **more}
     status = await ana.status("POST", "/api/run", json=body, headers=POSTING)
     assert status == (200 if more == {"options": []} else 400)
+
+
+async def test_a_body_that_never_ends_is_not_waited_for(
+    house: Playground, ana: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "BODY_WITHIN", 0.1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(house.url.rsplit(":", 1)[1]))
+    lines = {**POSTING, "Host": "localhost", "Content-Type": "application/json", "Content-Length": "1000"}
+    writer.write(b"POST /api/say HTTP/1.1\r\n")
+    writer.write("".join(f"{name}: {value}\r\n" for name, value in lines.items()).encode() + b'\r\n{"text": "a')
+    assert b" 408 " in await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_too_fast_is_told_when_to_go_on(ana: Visitor) -> None:
