@@ -66,5 +66,8 @@ async def test_going_through_the_gallery_uncovers_nothing(visit: Visit, shared: 
     while "covered" not in str(await seen.get_attribute("class")):
         await ana.page.keyboard.press("ArrowRight")
     assert await blurred(seen)
+    paint = ana.button("Paint a mask", ana.dialog)
+    await expect(paint).to_be_hidden()  # it would be painted on the picture without its cover
     await ana.button("Show covered picture 1", ana.dialog).click()
     await expect(seen).not_to_have_class(COVERED)
+    await expect(paint).to_be_visible()

@@ -3,7 +3,7 @@ import { get, post, requestId, Trouble } from "./api.js";
 import { Refusal, submit } from "./asking.js";
 import { copyButton } from "./cards.js";
 import { at, h, icon, newId } from "./dom.js";
-import { frame } from "./pictures.js";
+import { frame, isCovered } from "./pictures.js";
 import { offer, state } from "./state.js";
 
 /** A modal window with a title. Closes by Esc, by its button, and by `close`; focus goes back to where it was. */
@@ -184,7 +184,14 @@ export function viewer(items, start, { use }) {
   };
   const render = () => {
     const { picture, line, prompt } = items[place];
-    stage.replaceChildren(frame(picture, { open: () => window.close() }));
+    // A mask is painted on the picture as it is, so its cover has to be off.
+    const paint = h(
+      "button",
+      { type: "button", class: "quiet", hidden: isCovered(picture), onclick: () => act("mask") },
+      icon("brush"),
+      h("span", {}, "Paint a mask"),
+    );
+    stage.replaceChildren(frame(picture, { open: () => window.close(), shown: () => (paint.hidden = false) }));
     about.replaceChildren(
       prompt ? h("p", { class: "about-prompt" }, prompt) : (null ?? ""),
       h(
@@ -200,12 +207,7 @@ export function viewer(items, start, { use }) {
               h("span", {}, "Use command"),
             )
           : "",
-        h(
-          "button",
-          { type: "button", class: "quiet", onclick: () => act("mask") },
-          icon("brush"),
-          h("span", {}, "Paint a mask"),
-        ),
+        paint,
         h("a", { class: "quiet", href: picture.download, download: "" }, icon("download"), h("span", {}, "Download")),
       ),
     );

@@ -9,7 +9,7 @@ export function onLook(open) {
   look = open;
 }
 
-const isCovered = (picture) => picture.hidden && !uncovered.has(picture.url);
+export const isCovered = (picture) => picture.hidden && !uncovered.has(picture.url);
 
 function uncover(picture) {
   uncovered.add(picture.url);
@@ -23,8 +23,8 @@ export function pictures(card, key) {
   );
 }
 
-/** One picture with its cover. `open` is called when it is chosen. */
-export function frame(picture, { number = 0, open, crop = false }) {
+/** One picture with its cover. `open` is called when it is chosen, `shown` when its cover is taken off. */
+export function frame(picture, { number = 0, open, shown = () => {}, crop = false }) {
   const image = h("img", {
     src: picture.url,
     width: picture.width,
@@ -47,7 +47,7 @@ export function frame(picture, { number = 0, open, crop = false }) {
   shape(box, picture.width, picture.height);
   if (!picture.width) image.addEventListener("load", () => shape(box, image.naturalWidth, image.naturalHeight));
   if (number) box.append(h("span", { class: "number", "aria-hidden": "true" }, String(number)));
-  if (isCovered(picture)) cover(box, button, image, picture);
+  if (isCovered(picture)) cover(box, button, image, picture, shown);
   else image.alt = picture.alt;
   return box;
 }
@@ -66,7 +66,7 @@ function shape(box, width, height) {
 }
 
 /** Blurred, silent and out of the way of the keyboard until somebody asks for it. */
-function cover(box, button, image, picture) {
+function cover(box, button, image, picture, shown) {
   image.alt = "";
   button.inert = true;
   box.classList.add("covered");
@@ -82,6 +82,7 @@ function cover(box, button, image, picture) {
         button.inert = false;
         veil.remove();
         button.focus({ preventScroll: true });
+        shown();
       },
     },
     icon("eye"),
