@@ -38,6 +38,7 @@ class QuietBackend:
 
     def __init__(self, *, seconds: float, at_once: int) -> None:
         self.pictures_at_once = at_once
+        self.pictures_per_minute = 1_000_000
         self.submitted: dict[int, float] = {}
         """When each request's submit began (`time.monotonic`), by its seed."""
         self._seconds = seconds

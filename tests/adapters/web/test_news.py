@@ -139,7 +139,7 @@ class Shown:
         self.elsewhere = Elsewhere(self._find, self._tell, lambda: self.watched)
 
     def accept(self) -> None:
-        self.rows[KEY] = Record.fresh(job(), KEY)
+        self.rows[KEY] = Record.fresh(job(), KEY, "")
 
     def end(self, **how: Any) -> None:
         self.rows[KEY] = replace(self.rows[KEY], **(how or {"outcome": Cancelled(paid=True)}))
