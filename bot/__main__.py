@@ -246,8 +246,18 @@ def _migrate(_arguments: Arguments) -> int:
     with folder.held(settings.data_dir), contextlib.closing(Database(settings.database)) as database:
         before = current(database)
         changed = upgrade(database)
+        if not database.is_sqlite:
+            _migrate_engine(settings)
         print(f"{before or 'empty'} → {current(database)}" if changed else f"{before}: already up to date")
     return 0
+
+
+def _migrate_engine(settings: Settings) -> None:
+    """Now, rather than at each slot's first start."""
+    from bot.workflow import migrate
+
+    for slot in range(settings.slots):
+        migrate(settings.engine_database, slot)
 
 
 def _move(arguments: Arguments) -> int:

@@ -1,0 +1,167 @@
+"""Several bots on one Postgres, between a local Discord with a shard for each and the simulated image API."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from adapters.wavespeed.simulator import Simulator
+from bot.ledger import State
+from bot.pictures import parameters_of
+from bot.store import Database
+from bot.store.migrate import upgrade
+from bot.store.tables import jobs, ledger
+from bot.workflow import migrate
+from tests.scenarios.easel_process import EaselProcess
+from tests.servers.discord import DiscordServer
+from tests.servers.discord_asked import Asked
+from tests.servers.discord_world import Channel, User
+from tests.servers.postgres import new_database
+
+ADOPT_AFTER = 5.0
+"""Seconds, the shortest that there is."""
+
+
+@dataclass
+class Fleet:
+    """`rooms[k]` is a channel of a server whose commands come to process k."""
+
+    discord: DiscordServer
+    simulator: Simulator
+    url: str
+    bots: list[EaselProcess]
+    rooms: list[Channel] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
+
+    async def start(self) -> None:
+        await asyncio.gather(*(bot.start() for bot in self.bots))
+        await self.all_heard()
+
+    async def all_heard(self) -> None:
+        gateway = self.discord.gateway
+
+        def heard() -> set[int]:
+            return {session.shard for session in gateway.sessions.values() if session.socket is not None}
+
+        await gateway.changes.until(lambda: heard() >= set(range(len(self.rooms))), 40, lambda: f"heard: {heard()}")
+
+    async def imagine(self, slot: int, prompt: str, user: User | None = None, **more: Any) -> Asked:
+        """By somebody new, unless it is said who. Accepted by now, and not more."""
+        asked = await self.discord.command(
+            "imagine",
+            {"prompt": prompt, **more},
+            user=user or self.discord.user(f"person{len(self.asked)}"),
+            channel=self.rooms[slot],
+            wait=False,
+        )
+        self.asked.append(asked)
+        await self.accepted(len(self.asked))
+        return asked
+
+    async def say(self, slot: int, line: dict[str, Any], user: User) -> Asked:
+        return await self.discord.command("imagine", line, user=user, channel=self.rooms[slot])
+
+    def freeze(self, slot: int) -> None:
+        self._signal(slot, signal.SIGSTOP)
+
+    def wake(self, slot: int) -> None:
+        self._signal(slot, signal.SIGCONT)
+
+    def _signal(self, slot: int, number: signal.Signals) -> None:
+        process = self.bots[slot].process
+        assert process is not None
+        process.send_signal(number)
+
+    async def accepted(self, count: int, timeout: float = 20.0) -> None:
+        """So many jobs have their rows."""
+        async with asyncio.timeout(timeout):
+            while len(await self.rows(sa.select(jobs.c.id))) < count:
+                await asyncio.sleep(0.05)
+
+    async def rows(self, statement: sa.Select[Any]) -> Sequence[Any]:
+        def read() -> Sequence[Any]:
+            with closing(Database(self.url)) as database, database.engine.connect() as connection:
+                return connection.execute(statement).all()
+
+        return await asyncio.to_thread(read)
+
+    async def owners(self) -> list[str]:
+        """Of the jobs, in the order in which they came."""
+        return [row.owner for row in await self.rows(sa.select(jobs.c.owner).order_by(jobs.c.id))]
+
+    async def end_well(self, *, uncertain: int = 0, timeout: float = 60.0) -> None:
+        """Each accepted job has one answer with its own picture; none is paid twice, none is left open."""
+        kept = {row.delivery_key for row in await self.rows(sa.select(jobs.c.delivery_key))}
+        accepted = [one for one in self.asked if str(one.id) in kept]
+        messages = [await one.settled(timeout) for one in accepted]
+        lost = [message for message in messages if "got lost" in message.text]
+        assert len(lost) <= uncertain
+        for one, message in zip(accepted, messages, strict=True):
+            prompt = next(option["value"] for option in one.data["options"] if option["name"] == "prompt")
+            assert prompt in message.text
+            if message not in lost:
+                assert len(message.pictures) == 1, message
+                assert (parameters_of(message.pictures[0].data) or "").startswith(prompt)
+        for room in self.rooms:
+            seen = [message.id for message in self.discord.seen_in(room) if not message.thinking]
+            assert sorted(seen) == sorted(message.id for message in messages if message.channel is room)
+        paid = [submit.inputs["prompt"] for submit in self.simulator.submits if submit.id in self.simulator.charged]
+        assert len(paid) == len(set(paid)), "paid twice"
+        await self._all_closed(timeout)
+        lines = [row.state for row in await self.rows(sa.select(ledger.c.state))]
+        assert set(lines) <= {State.SUBMITTED, State.UNCERTAIN}
+        assert lines.count(State.UNCERTAIN) == len(lost)
+        assert self.discord.violations == []
+        assert self.simulator.leaks == []
+
+    async def _all_closed(self, timeout: float) -> None:
+        async with asyncio.timeout(timeout):
+            while await self.rows(sa.select(jobs.c.id).where(jobs.c.state != "closed")):
+                await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def fleet(
+    count: int, postgres_url: str, folder: Path, *, seconds: float = 0.6, start: bool = True, **environment: str
+) -> AsyncIterator[Fleet]:
+    """`seconds` is how long a picture takes. What is left of the processes at the end is killed."""
+    url = new_database(postgres_url)
+    common = {
+        "EASEL_DATABASE_URL": url,
+        "EASEL_SLOTS": str(count),
+        "EASEL_ADOPT_AFTER": str(ADOPT_AFTER),
+        "DISCORD_SHARDS": str(count),
+        **environment,
+    }
+    async with DiscordServer() as discord, Simulator(seconds=seconds, picture="png") as simulator:
+        bots = []
+        for slot in range(count):
+            bot = EaselProcess(discord, simulator, folder / "data", EASEL_SLOT=str(slot))
+            bot.environment |= common
+            bot.log = folder / f"slot{slot}.log"
+            bots.append(bot)
+        made = Fleet(discord, simulator, url, bots)
+        made.rooms = [discord.channel(discord.guild(f"server {k}", shard=k, of=count)) for k in range(count)]
+        try:
+            await asyncio.to_thread(_make_tables, url, count)
+            if start:
+                await made.start()
+            yield made
+        finally:
+            for bot in bots:
+                await bot.kill()
+
+
+def _make_tables(url: str, slots: int) -> None:
+    """As `python -m bot migrate` does: made at each slot's first start, beside its peers, they take half a minute."""
+    with closing(Database(url)) as database:
+        upgrade(database)
+    for slot in range(slots):
+        migrate(url, slot)
