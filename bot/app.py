@@ -393,15 +393,16 @@ async def _serve(
     async with AsyncExitStack() as stack:
         backend = await stack.enter_async_context(drawing or contextlib.nullcontext(backend_of(settings)))
         easel = await stack.enter_async_context(opened(settings, backend, chats))
-        server = await stack.enter_async_context(_web(settings, easel, chats))
-        log.info("started", platforms=",".join(names), http=server.address)
+        receiving = [] if settings.role == "worker" else chats
+        server = await stack.enter_async_context(_web(settings, easel, receiving))
+        log.info("started", platforms=",".join(names), http=server.address, slot=settings.slot, role=settings.role)
         started.set()
         _settle_memory()
-        serving = {asyncio.create_task(platform.serve(easel)) for platform in chats}
-        async with background(_tell_when_ready(chats, lambda: ready(server.address))):
+        serving = {asyncio.create_task(platform.serve(easel)) for platform in receiving}
+        async with background(_tell_when_ready(receiving, lambda: ready(server.address))):
             await _first(stop, serving)
         log.info("stopping")
-        for platform in chats:
+        for platform in receiving:
             await platform.stop_taking()
     await asyncio.gather(*serving, return_exceptions=True)
 

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from bot.bell import Bell
 from bot.guard import Limits
-from bot.jobs import Job
+from bot.images import ImageRequest
+from bot.jobs import Job, Requester
 from bot.ledger import Ledger
 from bot.standing import Held
 from bot.store import Database, admission
@@ -21,6 +22,9 @@ from bot.store.admission import Bounds, Queue
 from bot.store.spent import DAY, Spent
 
 SETTLE_EVERY = 60.0
+
+
+More = Callable[[sa.Connection], None]
 
 
 @dataclass(slots=True)
@@ -44,11 +48,27 @@ class Common:
         """Whose a job is that we accept."""
         return self.standing.owner if self.runs else ""
 
-    def check(self, connection: sa.Connection, job: Job, price: float, more: Callable[[sa.Connection], None]) -> None:
-        """In the transaction that accepts the job: raise what the limits do, or reserve what it will cost."""
-        usage = self.spent.usage(connection, job)
-        self.limits.check(usage, pictures=job.request.count, price=price)
+    def check(
+        self,
+        connection: sa.Connection,
+        requester: Requester,
+        request: ImageRequest,
+        price: float,
+        more: More,
+        but: str = "",
+    ) -> None:
+        """Raise what the limits do, or `more`, over all processes; the job `but` is not counted."""
+        usage = self.spent.usage(connection, requester, but)
+        self.limits.check(usage, pictures=request.count, price=price)
         more(connection)
+
+    def reserve(self, connection: sa.Connection, job: Job, price: float, more: More) -> None:
+        """In the transaction that accepts the job, once its row is there: check, and reserve what it will cost.
+
+        Nobody else is counted meanwhile.
+        """
+        self.spent.lock(connection)
+        self.check(connection, job.requester, job.request, price, more, but=job.id)
         self.ledger.reserve(connection, job, price)
         if not self.runs:
             self.bell.ring_in(connection, "job")

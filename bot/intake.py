@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+LOOK_WITHIN = 0.5
+"""Seconds that a command waits to hear what all processes used up: its first answer has to be out in three."""
 LOOK_EVERY = 2.0
 """Seconds between two looks at the queue over all processes, while somebody waits in it here."""
 PAID = (State.POSTING, State.SUBMITTED)
@@ -92,15 +94,25 @@ class Intake:
         """From now on, all of a platform's people together get so many in 24 hours: where anybody is new who likes."""
         self._caps[platform] = pictures
 
-    def check(self, requester: Requester, place: Place, request: ImageRequest) -> None:
-        """Raise LimitReached, BudgetReached, DiskFull, KeyRefused or CreditsExhausted; waits for nothing.
+    async def check(self, requester: Requester, place: Place, request: ImageRequest) -> None:
+        """Raise LimitReached, BudgetReached, DiskFull, KeyRefused or CreditsExhausted.
 
-        Of a spent budget and a full disk the operator is alerted. Of several processes, each knows its own part: what
-        all of them used up is decided when the job is accepted.
+        Of a spent budget and a full disk the operator is alerted. One process waits for nothing; of several, it is
+        looked up what all of them used up, if that is told in a moment: it is decided when the job is accepted.
         """
         del place  # what a community allows comes with its settings
         with self._alerting():
             self._check(requester, request)
+            if self._common is not None:
+                await self._check_all(self._common, requester, request)
+
+    async def _check_all(self, common: Common, requester: Requester, request: ImageRequest) -> None:
+        def look(connection: sa.Connection) -> None:
+            common.check(connection, requester, request, self.price(request), self._capped(common, requester, request))
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_WITHIN):
+                await common.database.read(look)
 
     @contextmanager
     def _alerting(self) -> Iterator[None]:
@@ -219,7 +231,8 @@ class Intake:
         if self._closed:
             raise TryAgain("Easel is restarting. Please ask again in a moment.")
         self._life.backend.capabilities.check(request)
-        self.check(requester, place, request)
+        with self._alerting():
+            self._check(requester, request)
         job = Job(
             id=str(ULID()),
             short="",
@@ -258,19 +271,21 @@ class Intake:
     async def _commit(self, job: Job, delivery_key: str, ordinal: int, message_key: str) -> Job | None:
         values: dict[str, Any] = {}
         if (common := self._common) is not None:
-            values = {"owner": common.owner, "check": lambda connection: self._check_common(common, connection, job)}
+            values = {"owner": common.owner, "check": lambda connection: self._reserve(common, connection, job)}
         return await self._life.store.accept(
             job, delivery_key=delivery_key, ordinal=ordinal, message_key=message_key, kind=kind(job.request), **values
         )
 
-    def _check_common(self, common: Common, connection: sa.Connection, job: Job) -> None:
-        platform, pictures = job.requester.platform, job.request.count
+    def _reserve(self, common: Common, connection: sa.Connection, job: Job) -> None:
+        capped = self._capped(common, job.requester, job.request)
+        common.reserve(connection, job, self.price(job.request), capped)
 
-        def cap(connection: sa.Connection) -> None:
-            if platform in self._caps:
-                self._under_cap(platform, common.spent.pictures_of(connection, platform), pictures)
+    def _capped(self, common: Common, requester: Requester, request: ImageRequest) -> Callable[[sa.Connection], None]:
+        def check(connection: sa.Connection) -> None:
+            if (platform := requester.platform) in self._caps:
+                self._under_cap(platform, common.spent.pictures_of(connection, platform), request.count)
 
-        common.check(connection, job, self.price(job.request), cap)
+        return check
 
     async def _replayed(self, requester: Requester, delivery_key: str, ordinal: int) -> Job:
         record = await self._life.store.delivered_as(requester.platform, delivery_key, ordinal)

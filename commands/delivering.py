@@ -37,7 +37,7 @@ async def draw(easel: Easel, turn: Turn, asked: Asked, *, source: Picture | None
     Raises before the answer what the person has to know; never after it.
     """
     check_place(turn)
-    easel.intake.check(turn.requester, turn.place, asked.request)
+    await easel.intake.check(turn.requester, turn.place, asked.request)
     reply = await turn.open(private=asked.private)
     async with closed_on_error(reply):
         await easel.intake.accept(

@@ -24,7 +24,7 @@ async def card(easel: Easel, turn: Turn) -> Card:
     view = await easel.intake.queue(turn.requester)
     queue = f"{view.running} running, {view.waiting} waiting."
     try:
-        easel.intake.check(turn.requester, turn.place, ImageRequest("a picture", USUAL, seed=0))
+        await easel.intake.check(turn.requester, turn.place, ImageRequest("a picture", USUAL, seed=0))
     except OperatorMustAct as error:
         return cards.notice("Awake, but drawing is paused", str(error), queue, tone=Tone.WARNING)
     except EaselError as error:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from bot.guard import Usage
-from bot.jobs import Job
+from bot.jobs import Requester
 from bot.store.tables import jobs, ledger
 
 DAY = 24 * 3600.0
@@ -75,13 +75,16 @@ class Spent:
         self._until = until
         self._last = self._settled + self._lately(connection)
 
-    def usage(self, connection: sa.Connection, job: Job) -> Usage:
-        """What counts against this job, without itself; nobody else is told until the transaction ends."""
+    def lock(self, connection: sa.Connection) -> None:
+        """Until the transaction ends, nobody else may reserve anything."""
         connection.execute(_LOCK)
+
+    def usage(self, connection: sa.Connection, requester: Requester, but: str = "") -> Usage:
+        """What counts against this person and everybody, without the job `but`."""
         since = self.clock() - DAY
-        person = {"platform": job.requester.platform, "requester": job.requester.id, "but": job.id}
+        person = {"platform": requester.platform, "requester": requester.id, "but": but}
         running, waiting = connection.execute(_OPEN, person).one()
-        pictures = connection.execute(_PICTURES_OF, {"since": since, "person": job.requester.key}).scalar_one()
+        pictures = connection.execute(_PICTURES_OF, {"since": since, "person": requester.key}).scalar_one()
         self._last = self._settled + self._lately(connection)
         return Usage(running, waiting, int(pictures), self._last)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 from uuid import uuid4
@@ -12,7 +13,9 @@ from bot.accounts import Accounts
 from bot.alerts import Alerts
 from bot.announcer import Announcer
 from bot.answers import Answers
+from bot.bell import Bell
 from bot.brake import Brake
+from bot.common import Common
 from bot.gate import Gate
 from bot.guard import Limits, Policy
 from bot.images import ImageRequest
@@ -23,7 +26,10 @@ from bot.life import Life
 from bot.pacing import Durations
 from bot.pictures import Gallery
 from bot.pricing import Pricing
+from bot.standing import Held
 from bot.store import Database, Record, Store
+from bot.store.admission import Bounds
+from bot.store.lease import Lease, owner_of
 from bot.store.migrate import upgrade
 from bot.vault import Vault
 from tests.bot.making import ANNA, SQUARE
@@ -31,6 +37,20 @@ from tests.doubles.backend import PaintedBackend
 from tests.doubles.reply import NotingReply
 
 LIMITS = Limits(per_person=3, queue_per_person=20, per_day=100, budget=10.0)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One process of several on the Postgres at `url`."""
+
+    url: str
+    slot: int
+    role: str = "all"
+    adopt_after: float = 5.0
+
+    @property
+    def name(self) -> str:
+        return owner_of(self.slot)
 
 
 class NotingPlatform:
@@ -71,13 +91,18 @@ class House:
         policy: Policy | None = None,
         replies: dict[str, NotingReply] | None = None,
         look_for: float = 0.05,
+        peer: Peer | None = None,
     ) -> None:
+        """`peer`: one of several on a Postgres."""
         self.backend = backend
-        self.database = Database(f"sqlite:///{root / 'easel.sqlite'}")
+        self.peer = peer
+        self.database = Database(peer.url if peer else f"sqlite:///{root / 'easel.sqlite'}", peer.name if peer else "")
         upgrade(self.database)
         gallery = Gallery(root)
-        self.store = Store(self.database, gallery.pictures)
-        self.ledger = Ledger(self.database, "house")
+        self.bell = Bell(self.database)
+        owner = peer.name if peer else ""
+        self.store = Store(self.database, gallery.pictures, owner, self.bell if peer else None)
+        self.ledger = Ledger(self.database, owner or "house")
         self.alerts = Alerts("")
         self.replies = replies if replies is not None else {}
         self.platform = NotingPlatform(self.replies)
@@ -97,8 +122,12 @@ class House:
             embed_parameters=True,
             look_for=look_for,
         )
+        self.common = self._common(peer, limits) if peer else None
+        if self.common is not None:
+            self.life.standing = self.common.standing
         self.intake = Intake(
             self.life,
+            common=self.common,
             gate=Gate(limits.per_person, backend.pictures_at_once),
             limits=limits,
             at_once=backend.pictures_at_once,
@@ -107,7 +136,41 @@ class House:
         )
         self.runs: dict[str, asyncio.Task[None]] = {}
 
+    def _common(self, peer: Peer, limits: Limits) -> Common:
+        standing = Held(Lease(self.database, peer.slot, peer.role), peer.slot, peer.adopt_after)
+        bounds = Bounds(limits.per_person, self.backend.pictures_at_once, self.backend.pictures_per_minute)
+        runs = peer.role != "gateway"
+        return Common(self.database, standing, self.bell, self.ledger, limits, bounds, runs)
+
+    async def _join(self, common: Common) -> None:
+        """As `bot.app` does, without an engine."""
+        await common.standing.__aenter__()
+        await self.bell.__aenter__()
+        common.standing.adopts(self._adopt)
+        self.bell.on("place", lambda _: self.intake.pump())
+        self.bell.on("job", lambda _: self.intake.wake())
+        self.bell.on("cancelled", self.intake.hear_cancelled)
+        self._ticking = asyncio.create_task(self._tick())
+
+    async def _leave(self, common: Common) -> None:
+        self._ticking.cancel()
+        await asyncio.gather(self._ticking, return_exceptions=True)
+        await self.bell.__aexit__()
+        await common.standing.__aexit__()
+
+    async def _tick(self) -> None:
+        while True:
+            await self.intake.tick()
+            await asyncio.sleep(0.2)
+
+    async def _adopt(self, job_ids: list[str]) -> None:
+        for record in await self.intake.take(job_ids):
+            if record.state == "running":
+                await self.run(record.job.id)
+
     async def __aenter__(self) -> Self:
+        if self.common is not None:
+            await self._join(self.common)
         self.life.announcer = await Announcer(self.intake.place, self.life.late).__aenter__()
         self.life.accounts.refill(await self.ledger.counted())
         return self
@@ -118,6 +181,8 @@ class House:
             task.cancel()
         await asyncio.gather(*self.runs.values(), return_exceptions=True)
         await self.life.announcer.__aexit__()
+        if self.common is not None:
+            await self._leave(self.common)
         self.database.close()
 
     async def run(self, job_id: str) -> None:

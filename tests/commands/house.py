@@ -46,7 +46,7 @@ class NotingIntake:
     accepted: list[dict[str, Any]] = field(default_factory=list)
     cancelled: list[tuple[str, Requester, bool]] = field(default_factory=list)
 
-    def check(self, requester: Requester, place: Place, request: ImageRequest) -> None:
+    async def check(self, requester: Requester, place: Place, request: ImageRequest) -> None:
         self.notes.append(("check", requester))
         if self.refuses:
             raise self.refuses

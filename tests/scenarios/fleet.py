@@ -41,7 +41,7 @@ class Fleet:
     asked: list[Asked] = field(default_factory=list)
 
     async def start(self) -> None:
-        await asyncio.gather(*(bot.start() for bot in self.bots))
+        await asyncio.gather(*(bot.start(online=bot.environment["EASEL_ROLE"] != "worker") for bot in self.bots))
         await self.all_heard()
 
     async def all_heard(self) -> None:
@@ -109,8 +109,10 @@ class Fleet:
             if message not in lost:
                 assert len(message.pictures) == 1, message
                 assert (parameters_of(message.pictures[0].data) or "").startswith(prompt)
+        refused = [message.id for one in self.asked if one not in accepted for message in one.messages]
         for room in self.rooms:
-            seen = [message.id for message in self.discord.seen_in(room) if not message.thinking]
+            found = [message.id for message in self.discord.seen_in(room) if not message.thinking]
+            seen = [each for each in found if each not in refused]
             assert sorted(seen) == sorted(message.id for message in messages if message.channel is room)
         paid = [submit.inputs["prompt"] for submit in self.simulator.submits if submit.id in self.simulator.charged]
         assert len(paid) == len(set(paid)), "paid twice"
@@ -129,26 +131,36 @@ class Fleet:
 
 @asynccontextmanager
 async def fleet(
-    count: int, postgres_url: str, folder: Path, *, seconds: float = 0.6, start: bool = True, **environment: str
+    count: int,
+    postgres_url: str,
+    folder: Path,
+    *,
+    roles: Sequence[str] = (),
+    seconds: float = 0.6,
+    start: bool = True,
+    **environment: str,
 ) -> AsyncIterator[Fleet]:
     """`seconds` is how long a picture takes. What is left of the processes at the end is killed."""
     url = new_database(postgres_url)
+    roles = roles or ["all"] * count
+    receivers = sum(role != "worker" for role in roles)
     common = {
         "EASEL_DATABASE_URL": url,
         "EASEL_SLOTS": str(count),
         "EASEL_ADOPT_AFTER": str(ADOPT_AFTER),
-        "DISCORD_SHARDS": str(count),
+        "EASEL_GATEWAYS": str(receivers),
+        "DISCORD_SHARDS": str(receivers),
         **environment,
     }
     async with DiscordServer() as discord, Simulator(seconds=seconds, picture="png") as simulator:
         bots = []
-        for slot in range(count):
+        for slot, role in enumerate(roles):
             bot = EaselProcess(discord, simulator, folder / "data", EASEL_SLOT=str(slot))
-            bot.environment |= common
+            bot.environment |= common | {"EASEL_ROLE": role}
             bot.log = folder / f"slot{slot}.log"
             bots.append(bot)
         made = Fleet(discord, simulator, url, bots)
-        made.rooms = [discord.channel(discord.guild(f"server {k}", shard=k, of=count)) for k in range(count)]
+        made.rooms = [discord.channel(discord.guild(f"server {k}", shard=k, of=receivers)) for k in range(receivers)]
         try:
             await asyncio.to_thread(_make_tables, url, count)
             if start:

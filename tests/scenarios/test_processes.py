@@ -11,24 +11,31 @@ from tests.scenarios.easel_process import EaselProcess
 from tests.scenarios.fleet import ADOPT_AFTER, fleet
 
 
-async def test_each_process_answers_for_its_shard(postgres_url: str, tmp_path: Path) -> None:
-    async with fleet(2, postgres_url, tmp_path) as here:
+async def test_two_processes_are_one_bot(postgres_url: str, tmp_path: Path) -> None:
+    """Each answers for its shard, what one person may is counted over both, and no third one joins."""
+    async with fleet(2, postgres_url, tmp_path, EASEL_LIMIT_PER_DAY="3", EASEL_ADOPT_AFTER="30") as here:
+        other = EaselProcess(here.discord, here.simulator, tmp_path / "elsewhere")
+        other.environment = here.bots[1].environment | {"EASEL_DATA_DIR": str(tmp_path / "elsewhere")}
+        await other.start(online=False)
         for number in range(6):
             await here.imagine(number % 2, f"a fox {number}")
+        ana = here.discord.user("ana")
+        for number in range(3):
+            await here.imagine(number % 2, f"a whale {number}", ana)
+        for slot in (0, 1):
+            told = await (await here.say(slot, {"prompt": "one more"}, ana)).told()
+            assert "more than 3 pictures in 24 hours; you have 0 left" in told
         await here.end_well()
-        assert sorted(await here.owners()) == ["easel-0"] * 3 + ["easel-1"] * 3
+        assert sorted(await here.owners()) == ["easel-0"] * 5 + ["easel-1"] * 4
+        assert await other.died(30) == 2
+        assert "EASEL_SLOT: another Easel holds slot 1" in other.lines()
 
-
-async def test_a_second_process_on_one_slot_is_refused_and_told_why(postgres_url: str, tmp_path: Path) -> None:
-    async with fleet(2, postgres_url, tmp_path) as here:
-        other = here.bots[1]
-        again = EaselProcess(here.discord, here.simulator, tmp_path / "elsewhere")
-        again.environment = other.environment | {"EASEL_DATA_DIR": str(tmp_path / "elsewhere")}
-        await again.start(online=False)
-        assert await again.died(30) == 2
-        assert "EASEL_SLOT: another Easel holds slot 1" in again.lines()
-        await here.imagine(1, "a fox")
+        await here.imagine(1, "a red fox")  # a killed one goes on with its own
+        await here.bots[1].kill()
+        await here.bots[1].start()
         await here.end_well()
+        assert (await here.owners())[-1] == "easel-1"
+    assert here.simulator.posts == 10
 
 
 async def test_what_a_dead_process_left_is_adopted_by_a_peer(postgres_url: str, tmp_path: Path) -> None:
@@ -51,17 +58,6 @@ async def test_what_a_dead_process_left_is_adopted_by_a_peer(postgres_url: str, 
         assert (await here.owners())[-1] == "easel-1"
 
 
-async def test_a_process_that_is_restarted_goes_on_with_its_own(postgres_url: str, tmp_path: Path) -> None:
-    async with fleet(2, postgres_url, tmp_path, seconds=1.5) as here:
-        for number in range(4):
-            await here.imagine(1, f"a fox {number}")
-        await here.accepted(4)
-        await here.bots[1].kill()
-        await here.bots[1].start()
-        await here.end_well()
-        assert await here.owners() == ["easel-1"] * 4
-
-
 async def test_a_frozen_process_that_wakes_after_it_was_adopted_steps_down(postgres_url: str, tmp_path: Path) -> None:
     async with fleet(2, postgres_url, tmp_path, seconds=1.5) as here:
         here.simulator.plan("submit", faults.late(60.0))
@@ -76,4 +72,38 @@ async def test_a_frozen_process_that_wakes_after_it_was_adopted_steps_down(postg
         await here.end_well()
         await here.bots[1].start()
         await here.imagine(1, "a green parrot")
+        await here.end_well()
+
+
+# ---- roles, and restarts one after the other ----
+
+
+async def test_a_gateway_receives_and_a_worker_draws(postgres_url: str, tmp_path: Path) -> None:
+    async with fleet(2, postgres_url, tmp_path, roles=("gateway", "worker")) as here:
+        for number in range(4):
+            await here.imagine(0, f"a fox {number}")
+        await here.end_well()
+        assert set(await here.owners()) == {"easel-1"}
+
+
+async def test_what_a_gateway_accepted_waits_for_a_worker(postgres_url: str, tmp_path: Path) -> None:
+    """Between two workers, and while a worker is away: nothing that was accepted is lost with it."""
+    async with fleet(3, postgres_url, tmp_path, roles=("gateway", "worker", "worker"), seconds=2.0) as here:
+        for number in range(6):
+            await here.imagine(0, f"a fox {number}")
+        await here.simulator.until(lambda: len(here.simulator.submits) == 6)
+        await here.bots[1].kill()
+        await here.imagine(0, "a late parrot")
+        await here.end_well()
+        assert "easel-2" in await here.owners()
+
+
+async def test_a_rolling_restart_loses_no_command(postgres_url: str, tmp_path: Path) -> None:
+    async with fleet(2, postgres_url, tmp_path, seconds=1.5) as here:
+        for slot in (0, 1):
+            for number in range(3):
+                await here.imagine(slot, f"a fox {slot}{number}")
+                await here.imagine(1 - slot, f"a whale {slot}{number}")
+            assert await here.bots[slot].stop() < 10
+            await here.bots[slot].start()
         await here.end_well()

@@ -1,0 +1,195 @@
+"""Limits, turns, cancels and roles hold over several processes on one Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.errors import BudgetReached, LimitReached
+from bot.guard import Limits
+from bot.jobs import Cancelled, Requester
+from tests.bot.house import LIMITS, House, Peer
+from tests.bot.making import ANNA, SQUARE, request
+from tests.doubles.backend import Account, PaintedBackend, Painting
+from tests.servers.postgres import new_database
+
+
+@asynccontextmanager
+async def houses(
+    postgres_url: str, root: Path, roles: tuple[str, ...] = ("all", "all"), *, limits: Limits = LIMITS, **backend: Any
+) -> AsyncIterator[list[House]]:
+    """They draw at one account."""
+    url, account, replies = new_database(postgres_url), Account(), {}  # type: ignore[var-annotated]
+    async with AsyncExitStack() as stack:
+        made = [
+            House(
+                root,
+                PaintedBackend(account=account, **backend),
+                limits=limits,
+                replies=replies,
+                peer=Peer(url, slot, role),
+            )
+            for slot, role in enumerate(roles)
+        ]
+        for house in made:
+            await stack.enter_async_context(house)
+        for house in made:
+            assert house.common is not None
+            await until(lambda standing=house.common.standing: len(standing.owners) == len(made))
+        yield made
+
+
+async def until(true: Any, seconds: float = 20.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
+def at_once(paintings: Iterable[Painting], seconds: float) -> int:
+    """The most that were drawn at the same time, each for so long."""
+    began = [painting.ends - seconds for painting in paintings]
+    return max(sum(start <= at < start + seconds for start in began) for at in began)
+
+
+def person(name: str) -> Requester:
+    return Requester("double", name, name)
+
+
+async def test_nobody_draws_more_a_day_by_asking_two_processes(postgres_url: str, tmp_path: Path) -> None:
+    limits = Limits(per_person=9, queue_per_person=9, per_day=3, budget=10.0)
+    async with houses(postgres_url, tmp_path, limits=limits) as here:
+        for number in range(3):
+            await here[number % 2].ask(request(seed=number))
+        for house in here:
+            with pytest.raises(LimitReached, match="more than 3 pictures in 24 hours; you have 0 left"):
+                await house.intake.check(ANNA, SQUARE, request())
+            with pytest.raises(LimitReached):
+                await house.ask(request())
+        assert len(await here[0].store.history(ANNA)) == 3
+
+
+async def test_the_last_dollar_is_spent_once(postgres_url: str, tmp_path: Path) -> None:
+    """At 1.5 cents a picture it is enough for four; ten people ask at once, at two processes."""
+    limits = Limits(per_person=9, queue_per_person=9, per_day=9, budget=0.0601)
+    async with houses(postgres_url, tmp_path, limits=limits) as here:
+        asked = [here[n % 2].ask(request(seed=n), requester=person(str(n))) for n in range(10)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert sum(isinstance(answer, BudgetReached) for answer in answers) == 6
+        await until(lambda: len(here[0].backend.account.paintings) == 4)
+        with pytest.raises(BudgetReached):
+            await here[1].intake.check(ANNA, SQUARE, request())
+
+
+async def test_what_waits_counts_wherever_it_waits(postgres_url: str, tmp_path: Path) -> None:
+    limits = Limits(per_person=1, queue_per_person=2, per_day=99, budget=10.0)
+    async with houses(postgres_url, tmp_path, limits=limits, seconds=60) as here:
+        for number in range(3):
+            await here[number % 2].ask(request(seed=number))
+        with pytest.raises(LimitReached, match="You already have 3 jobs under way"):
+            await here[1].ask(request(seed=9))
+
+
+async def test_one_persons_jobs_at_once_are_counted_over_all(postgres_url: str, tmp_path: Path) -> None:
+    limits = Limits(per_person=2, queue_per_person=20, per_day=99, budget=10.0)
+    async with houses(postgres_url, tmp_path, limits=limits, seconds=60) as here:
+        asked = [await here[number % 2].ask(request(seed=number)) for number in range(6)]
+        paintings = here[0].backend.account.paintings
+        await until(lambda: len(paintings) == 2)
+        await asyncio.sleep(0.5)  # whoever else would get in is in by then
+        assert len(paintings) == 2
+        for count in range(1, 7):
+            await until(lambda: any(not painting.done.is_set() for painting in paintings.values()))
+            next(painting for painting in paintings.values() if not painting.done.is_set()).done.set()
+            await until(lambda count=count: len(paintings) == min(6, count + 2))
+        for job, _ in asked:
+            await here[0].over(job)
+
+
+async def test_the_accounts_pictures_at_once_and_a_minute_hold_over_all(postgres_url: str, tmp_path: Path) -> None:
+    async with houses(postgres_url, tmp_path, seconds=0.05, pictures_at_once=3, pictures_per_minute=5) as here:
+        for number in range(12):
+            await here[number % 2].ask(request(seed=number), requester=person(str(number)))
+        paintings = here[0].backend.account.paintings
+        await until(lambda: len(paintings) == 5)
+        await asyncio.sleep(0.5)
+        assert len(paintings) == 5
+        assert at_once(paintings.values(), 0.05) <= 3
+
+
+async def test_a_hog_does_not_hold_up_the_others_first_jobs(postgres_url: str, tmp_path: Path) -> None:
+    """500 jobs of one person wait at two processes; then 50 others come. Each one's first starts within two lengths."""
+    limits = Limits(per_person=30, queue_per_person=1000, per_day=1000, budget=100.0)
+    length = 1.0
+    async with houses(postgres_url, tmp_path, limits=limits, seconds=length, pictures_at_once=40) as here:
+        hog = person("hog")
+        await asyncio.gather(*(here[n % 2].ask(request("hog", seed=n), requester=hog) for n in range(500)))
+        began = asyncio.get_running_loop().time()
+        others = [(await here[n % 2].ask(request("fox", seed=n), requester=person(str(n))))[0] for n in range(50)]
+        came = asyncio.get_running_loop().time() - began
+        paintings = here[0].backend.account.paintings
+        await until(lambda: sum(painting.prepared.request.prompt == "fox" for painting in paintings.values()) == 50)
+        assert asyncio.get_running_loop().time() - began < came + 2 * length
+        for job in others:
+            await here[0].over(job)
+
+
+async def test_jobs_are_cancelled_from_elsewhere(postgres_url: str, tmp_path: Path) -> None:
+    limits = Limits(per_person=1, queue_per_person=9, per_day=99, budget=10.0)
+    async with houses(postgres_url, tmp_path, limits=limits, seconds=60) as (here, there):
+        (running, shown), (waiting, other) = [await here.ask(request(seed=number)) for number in range(2)]
+        await until(lambda: len(here.backend.account.paintings) == 1)
+        told = await there.intake.cancel(waiting.id, by=ANNA, moderates=False)
+        assert told == "Cancelled."
+        assert (await here.over(waiting)).outcome == Cancelled(paid=False)
+        told = await there.intake.cancel(running.id, by=ANNA, moderates=False)
+        assert told.startswith("Cancelled. It was already being drawn")
+        await until(lambda: shown.closed and other.closed)
+        next(iter(here.backend.account.paintings.values())).done.set()
+        assert (await here.over(running)).outcome == Cancelled(paid=True)
+        assert len(here.backend.account.paintings) == 1
+
+
+async def test_a_queue_is_seen_from_everywhere(postgres_url: str, tmp_path: Path) -> None:
+    limits = Limits(per_person=1, queue_per_person=9, per_day=99, budget=10.0)
+    async with houses(postgres_url, tmp_path, limits=limits, seconds=60) as (here, there):
+        for number in range(3):
+            await here.ask(request(seed=number))
+        await until(lambda: len(here.backend.account.paintings) == 1)
+        view = await there.intake.queue(ANNA)
+        assert (view.waiting, view.running, len(view.mine)) == (2, 1, 3)
+        assert [type(progress).__name__ for _, progress in view.mine] == ["Generating", "Waiting", "Waiting"]
+
+
+async def test_what_a_gateway_accepts_workers_draw(postgres_url: str, tmp_path: Path) -> None:
+    async with houses(postgres_url, tmp_path, ("gateway", "worker", "worker"), seconds=0.2) as (gateway, *workers):
+        asked = [await gateway.ask(request(seed=n), requester=person(str(n))) for n in range(20)]
+        for job, reply in asked:
+            record = await gateway.over(job)
+            assert record.owner in {"easel-1", "easel-2"}
+            assert reply.closed
+        assert all(worker.runs for worker in workers)
+        assert not gateway.runs
+
+
+async def test_a_silent_peers_jobs_are_adopted_and_nothing_is_paid_twice(postgres_url: str, tmp_path: Path) -> None:
+    async with houses(postgres_url, tmp_path, seconds=0.5) as (here, there):
+        there.backend.seconds = 60
+        asked = [await there.ask(request(seed=n), requester=person(str(n))) for n in range(4)]
+        await until(lambda: len(there.backend.account.paintings) == 4)
+        assert there.common is not None
+        task = there.common.standing._task  # its heart stops, and it knows nothing of it
+        assert task is not None
+        task.cancel()
+        while {(await here.store.get(job.id)).owner for job, _ in asked} != {"easel-0"}:
+            await asyncio.sleep(0.05)
+        for painting in there.backend.account.paintings.values():
+            painting.done.set()  # both of them see it
+        for job, reply in asked:
+            assert (await here.over(job)).owner == "easel-0"
+            assert reply.closed
+        assert len(here.backend.account.paintings) == 4
