@@ -167,6 +167,11 @@ class Simulator:
     def fail_next(self, door: Door, fault: Fault, times: int = 1) -> None:
         self.plan(door, *[fault] * times)
 
+    def heal(self, *doors: Door) -> None:
+        """Forget what is still planned at these doors, or at all of them."""
+        for door in doors or tuple(self._faults):
+            self._faults[door].clear()
+
     def script(self, *scripts: Script, prompt: str = "") -> None:
         """The next accepted submits go so, in this order; with `prompt`, only those whose prompt contains it."""
         self._register.scripts.extend((prompt, script) for script in scripts)

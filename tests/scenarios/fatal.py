@@ -1,12 +1,14 @@
 """Runs the real bot, and kills it with SIGKILL at one chosen line: `python -m tests.scenarios.fatal "after Ledger.intend" run`.
 
 The process is the one that `python -m bot` starts; only the named method is wrapped, so nothing in the bot knows of it.
+"after Ledger.intend 7" lets six calls pass.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
+import itertools
 import os
 import signal
 import sys
@@ -26,20 +28,24 @@ PLACES = {
 
 
 def arm(point: str) -> None:
-    """`point` is "before Class.method" or "after Class.method"."""
-    when, target = point.split(" ", 1)
+    """`point` is "before Class.method" or "after Class.method", and perhaps which call of it."""
+    when, target, *nth = point.split(" ")
     owner_name, method = target.split(".")
     owner = getattr(importlib.import_module(PLACES[owner_name]), owner_name)
-    setattr(owner, method, _fatal(getattr(owner, method), when))
+    setattr(owner, method, _fatal(getattr(owner, method), when, int(*nth) or 1))
 
 
-def _fatal(real: Callable[..., Any], when: str) -> Callable[..., Any]:
+def _fatal(real: Callable[..., Any], when: str, nth: int) -> Callable[..., Any]:
+    calls = itertools.count(1)
+
     @functools.wraps(real)
     async def wrapped(*args: Any, **more: Any) -> Any:
-        if when == "before":
+        fatal = next(calls) == nth
+        if fatal and when == "before":
             die()
         answer = await real(*args, **more)
-        die()
+        if fatal:
+            die()
         return answer
 
     return wrapped

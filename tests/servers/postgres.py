@@ -29,23 +29,96 @@ AS_OPERATED = {"fsync": "on", "shared_buffers": "128MB"}
 """As a server is after its installation: each commit waits for the disk."""
 
 
+class Postgres:
+    """A server that can be stopped, killed and started again at the same address, with the same data.
+
+    What was committed survives a `kill`, also without `fsync`: it is the process that dies, not the machine.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, str] = THROWAWAY) -> None:
+        """Its data and its socket lie in `folder`, which has to be a short path: a socket's has at most 107 bytes."""
+        self.url = f"postgresql://postgres@/postgres?host={folder}"
+        self._folder = folder
+        self._settings = {"max_connections": "200", **settings}
+        self._data = folder / "data"
+        self._person = _person()
+        if "user" in self._person:
+            os.chown(folder, self._person["user"], self._person["group"])
+        self._binaries = _binaries(folder, self._person)
+        self._server: subprocess.Popen[bytes] | None = None
+        options = ["-U", "postgres", "--auth=trust", "--encoding=utf8", "--no-sync"]
+        self._run([self._binaries / "initdb", "-D", self._data, *options])
+
+    def start(self) -> None:
+        log = self._folder / "log"
+        options = [f"--{name}={value}" for name, value in self._settings.items()]
+        with log.open("ab") as sink:
+            self._server = subprocess.Popen(
+                [self._binaries / "postgres", "-D", self._data, "-k", self._folder, "-h", "", *options],
+                stdout=sink,
+                stderr=sink,
+                cwd=self._folder,
+                **self._person,
+            )
+        _wait_until_ready(self._server, self._data, log)
+
+    def stop(self) -> None:
+        """Postgres's own "fast" stop: sessions are ended, not waited for."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """Postgres's "immediate" stop: every process quits at once, and the next start recovers, as after a crash."""
+        self._end(signal.SIGQUIT)
+
+    def cut(self) -> int:
+        """End every other session of the server. Returns how many."""
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+        return len(self._ask(f"{others} AND pid != pg_backend_pid()"))
+
+    def sessions(self) -> int:
+        """Open sessions, without this question's own."""
+        return len(self._ask("SELECT 1 FROM pg_stat_activity WHERE backend_type = 'client backend'")) - 1
+
+    def _ask(self, question: str) -> list[Any]:
+        engine = sa.create_engine(sa.make_url(self.url).set(drivername="postgresql+psycopg"), poolclass=sa.NullPool)
+        with engine.begin() as connection:
+            return list(connection.execute(sa.text(question)))
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._server is None:
+            return
+        self._server.send_signal(number)
+        try:
+            self._server.wait(10)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+            self._server.wait(10)
+        self._server = None
+
+    def _run(self, command: list[str | Path]) -> None:
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=self._folder, check=False, **self._person
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@contextmanager
+def postgres_server(settings: Mapping[str, str] = THROWAWAY) -> Iterator[Postgres]:
+    """A running server. Its data is not kept."""
+    with tempfile.TemporaryDirectory(prefix="easel-pg-") as name:
+        server = Postgres(Path(name), settings)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
 @contextmanager
 def postgres(settings: Mapping[str, str] = THROWAWAY) -> Iterator[str]:
-    """A server whose address is given: `postgresql://postgres@/postgres?host=…`. Its data is not kept."""
-    with tempfile.TemporaryDirectory(prefix="easel-pg-") as name:
-        folder = Path(name)
-        person = _person()
-        if "user" in person:
-            os.chown(folder, person["user"], person["group"])
-        binaries = _binaries(folder, person)
-        data = folder / "data"
-        _run(
-            [binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=utf8", "--no-sync"],
-            folder,
-            person,
-        )
-        with _serving(binaries, data, folder, person, settings):
-            yield f"postgresql://postgres@/postgres?host={folder}"
+    """A server's address: `postgresql://postgres@/postgres?host=…`."""
+    with postgres_server(settings) as server:
+        yield server.url
 
 
 def new_database(server: str) -> str:
@@ -83,37 +156,6 @@ def _binaries(folder: Path, person: dict[str, Any]) -> Path:
         if libraries.exists():
             shutil.copytree(libraries, folder / libraries.name)
         return folder / package.name / INSTALLED / "bin"
-
-
-def _run(command: list[str | Path], folder: Path, person: dict[str, Any]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False, **person)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@contextmanager
-def _serving(
-    binaries: Path, data: Path, folder: Path, person: dict[str, Any], settings: Mapping[str, str]
-) -> Iterator[None]:
-    log = folder / "log"
-    options = [f"--{name}={value}" for name, value in {"max_connections": "200", **settings}.items()]
-    with log.open("wb") as sink:
-        server = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-k", folder, "-h", "", *options],
-            stdout=sink,
-            stderr=sink,
-            cwd=folder,
-            **person,
-        )
-    try:
-        _wait_until_ready(server, data, log)
-        yield
-    finally:
-        server.send_signal(signal.SIGINT)  # Postgres's own "fast" stop: sessions are ended, not waited for
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait(10)
 
 
 def _wait_until_ready(server: subprocess.Popen[bytes], data: Path, log: Path) -> None:

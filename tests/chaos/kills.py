@@ -1,0 +1,96 @@
+"""kill -9 of the only process: at moments that nobody chose, at each step boundary, and inside the POST."""
+
+from __future__ import annotations
+
+import asyncio
+
+from adapters.wavespeed import faults
+from tests.chaos.world import LANES, World
+
+SHARED = [
+    "after Store.accept",
+    "before Ledger.intend",
+    "after Ledger.intend",
+    "after Ledger.begin_post",
+    "after Client.submit",
+    "after Ledger.submitted",
+    "before Life.follow",
+    "before Store.ended",
+    "after Store.ended",
+    "after Store.closed",
+]
+POINTS = {
+    "discord": [*SHARED, "before DiscordReply.close", "after DiscordReply.close"],
+    "slack": [
+        *SHARED,
+        "before Wires.post",
+        "after Wires.post",
+        "before SlackReply.close",
+        "before Api.send_file",
+        "after Api.send_file",
+        "before SlackReply._kept",
+        "after SlackReply._kept",
+        "after SlackReply._complete",
+        "before SlackReply._remove_progress",
+        "after SlackReply.close",
+    ],
+}
+
+
+async def at_random(world: World) -> None:
+    """One to three times, at any moment; once killed, it may stay away for a while."""
+    for _ in range(world.dice.randint(1, 3)):
+        await world.moment(2.5)
+        await world.kill_and_start(world.bot, away=world.dice.choice((0.0, 0.0, 1.0)))
+
+
+async def while_starting(world: World) -> None:
+    """Killed, and again and again before it has come up."""
+    await world.moment(2.0)
+    await world.kill(world.bot)
+    for _ in range(3):
+        await world.bot.start(online=False)
+        await world.moment(2.5)
+        await world.kill(world.bot)
+    await world.bot.start()
+
+
+async def at_a_boundary(world: World) -> None:
+    """At a step boundary of a job, and then perhaps at another one of what was resumed."""
+    for _ in range(world.dice.randint(1, 2)):
+        await world.kill(world.bot)
+        await world.bot.start(fatal=_point(world), clear=False)
+        await _until_dead(world)
+    await world.bot.start()
+
+
+def _point(world: World) -> str:
+    known = [point for name, points in POINTS.items() if getattr(world, name) is not None for point in points]
+    return f"{world.dice.choice(known)} {world.dice.randint(1, 12)}"
+
+
+async def _until_dead(world: World) -> None:
+    """Where so many jobs never come to that point it is killed by us."""
+    if await world.bot.died(10.0):
+        world.crashed()
+    else:
+        await world.kill(world.bot)
+
+
+async def inside_the_post(world: World) -> None:
+    """The API has the request, and charges it; its answer comes late, and nobody is there for it."""
+    await world.moment(1.0)
+    world.simulator.plan("submit", *[faults.late(20.0)] * LANES)
+    before = world.simulator.posts
+    async with asyncio.timeout(30):
+        await world.simulator.until(lambda: world.simulator.posts >= before + world.dice.randint(1, LANES), 30)
+    await world.kill_and_start(world.bot)
+    world.simulator.heal("submit")
+
+
+async def stop_and_start(world: World) -> None:
+    """SIGTERM, as an upgrade does: nothing may be uncertain."""
+    for _ in range(2):
+        await world.moment(1.5)
+        await world.bot.stop()
+        await world.bot.start()

@@ -1,0 +1,93 @@
+"""One run: people ask, a fault happens, everything is put right again, and every job is accounted for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+import traceback
+from pathlib import Path
+
+from tests.chaos.account import Account, Evidence, settle
+from tests.chaos.books import by_number
+from tests.chaos.kinds import POSTGRES, SQLITE, Kind
+from tests.chaos.world import World, until_known, world
+from tests.servers.postgres import Postgres
+
+JOBS = 30
+ASKED_WITHIN = 3.0
+RUN_WITHIN = 300.0
+DECIDED_WITHIN = 5.0
+"""Seconds after which a command that was neither accepted nor refused is taken for lost: it was acknowledged, and then
+came a kill."""
+
+
+async def run(
+    kind: Kind, seed: int, folder: Path, *, postgres: Postgres | None = None, jobs: int = JOBS
+) -> Account:
+    """Throw the fault into a world of its own. What breaks the run itself is a problem in its account."""
+    database = POSTGRES if postgres else SQLITE
+    dice = random.Random(f"{kind.name}/{database}/{seed}")
+    chats = dice.choice(kind.chats)
+    account = Account(kind.name, seed, database, "+".join(chats))
+    begun = time.monotonic()
+    try:
+        async with (
+            asyncio.timeout(RUN_WITHIN),
+            world(dice, folder, chats=chats, postgres=postgres, slots=kind.slots, **kind.environment) as here,
+        ):
+            await _live(here, kind, jobs)
+            await _close(here, kind.patience)
+            _settle(account, here)
+    except Exception as error:
+        account.problem(f"the run broke: {error!r}\n{traceback.format_exc()}")
+    account.seconds = time.monotonic() - begun
+    return account
+
+
+async def _live(here: World, kind: Kind, jobs: int) -> None:
+    for bot in here.bots:
+        await bot.start()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(here.ask_all(jobs, ASKED_WITHIN))
+        group.create_task(kind.fault(here))
+    await _ask_again(here, jobs)
+
+
+async def _ask_again(here: World, jobs: int) -> None:
+    """People whose command was lost ask once more."""
+    while (missing := jobs - await asyncio.to_thread(_known, here)) > 0:
+        for _ in range(missing):
+            await here.ask()
+
+
+def _known(here: World) -> int:
+    """How many were accepted, once that is certain of each that was asked."""
+    until = time.monotonic() + DECIDED_WITHIN
+    while True:
+        found = by_number(here.books.lines(), here.asked)
+        if all(number in found or ask.refused for number, ask in here.asked.items()) or time.monotonic() > until:
+            return len(found)
+        time.sleep(0.1)
+
+
+async def _close(here: World, seconds: float) -> None:
+    """Until no job is open and nothing that is seen still grows; what does so for good, the account tells."""
+
+    async def closed() -> bool:
+        return not await asyncio.to_thread(here.books.still_open)
+
+    with contextlib.suppress(TimeoutError):
+        await until_known(closed, seconds)
+
+
+def _settle(account: Account, here: World) -> None:
+    lines = by_number(here.books.lines(), here.asked)
+    seen = [seen for crowd in here.crowds for seen in crowd.seen()]
+    account.crashes, account.doubts, account.adopted = here.crashes, here.doubts, here.adopted
+    account.resumed = [seconds for bot in here.bots for seconds in bot.resumed()]
+    settle(account, Evidence(here.asked, lines, seen, here.simulator))
+    for crowd in here.crowds:
+        for violation in crowd.violations():
+            account.problem(f"a rule of the platform was broken: {violation}")

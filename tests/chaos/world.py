@@ -1,0 +1,158 @@
+"""The world of one run: the API, the chats, a database, one or more bots between them, and people who ask."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adapters.wavespeed.faults import Script
+from adapters.wavespeed.simulator import Simulator
+from tests.chaos.books import Books
+from tests.chaos.bot import Bot
+from tests.chaos.people import Ask, Crowd, DiscordPeople, SlackPeople, gaps, prompt_of
+from tests.chaos.pictures import marked
+from tests.scenarios.easel_process import EaselProcess
+from tests.servers.discord import DiscordServer
+from tests.servers.postgres import Postgres, new_database
+from tests.servers.slack import SlackServer
+
+LANES = 4
+"""Submits in flight: what one crash may leave uncertain."""
+SETTINGS = {
+    "EASEL_BUDGET_PER_DAY": "100000",
+    "EASEL_LIMIT_PER_DAY": "100000",
+    "EASEL_QUEUE_PER_PERSON": "1000",
+    "EASEL_ADOPT_AFTER": "5",
+    "WAVESPEED_SUBMIT_LANES": str(LANES),
+    "SLACK_PROGRESS_PER_MINUTE": "50",
+}
+
+
+@dataclass
+class World:
+    """What a fault works with. Whoever takes anything away puts it back before the fault is over."""
+
+    dice: random.Random
+    simulator: Simulator
+    discord: DiscordServer | None
+    slack: SlackServer | None
+    postgres: Postgres | None
+    bots: list[Bot]
+    crowds: list[Crowd]
+    books: Books
+    asked: dict[int, Ask] = field(default_factory=dict)
+    crashes: int = 0
+    doubts: int = 0
+    """Jobs that may end as uncertain: the submit lanes for each crash, and what a fault adds."""
+    adopted: list[float] = field(default_factory=list)
+    all_asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def bot(self) -> Bot:
+        return self.bots[0]
+
+    # ---- people ----
+
+    async def ask(self) -> None:
+        """One more person asks, on either platform, once commands reach the bot there."""
+        crowd = self.dice.choice(self.crowds)
+        await until(lambda: crowd.served, 60)
+        number = len(self.asked) + 1
+        self.simulator.script(Script(picture=marked(number)), prompt=prompt_of(number))
+        self.asked[number] = await crowd.ask(number)
+
+    async def ask_all(self, count: int, seconds: float) -> None:
+        for gap in gaps(self.dice, seconds, count):
+            await asyncio.sleep(gap)
+            await self.ask()
+        self.all_asked.set()
+
+    # ---- bots ----
+
+    def crashed(self) -> None:
+        self.crashes += 1
+        self.doubts += LANES
+
+    async def kill(self, bot: Bot) -> None:
+        """SIGKILL, as a power cut would."""
+        await bot.kill()
+        self.crashed()
+
+    async def kill_and_start(self, bot: Bot, *, away: float = 0.0, fatal: str | None = None) -> None:
+        await self.kill(bot)
+        await asyncio.sleep(away)
+        await bot.start(fatal=fatal)
+
+    # ---- moments ----
+
+    async def moment(self, most: float = 2.0) -> None:
+        """Wait for a moment that nobody chose."""
+        await asyncio.sleep(self.dice.uniform(0.0, most))
+
+
+async def until(fact: Callable[[], object], seconds: float) -> None:
+    """Look again and again, for what tells nobody when it changes. Raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while not fact():
+            await asyncio.sleep(0.02)
+
+
+async def until_known(fact: Callable[[], Awaitable[object]], seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        while not await fact():
+            await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def world(
+    dice: random.Random,
+    folder: Path,
+    *,
+    chats: tuple[str, ...] = ("discord",),
+    postgres: Postgres | None = None,
+    slots: int = 1,
+    seconds: float = 0.4,
+    validate: bool = True,
+    **environment: str,
+) -> AsyncIterator[World]:
+    """Servers that run, and bots that are not started yet. What is left of them at the end is killed."""
+    async with AsyncExitStack() as stack:
+        simulator = await stack.enter_async_context(Simulator(seconds=seconds, picture="png", balance=1e6))
+        discord = slack = None
+        crowds: list[Crowd] = []
+        if "discord" in chats:
+            discord = await stack.enter_async_context(DiscordServer(validate=validate, shards=slots))
+            crowds.append(DiscordPeople(discord, dice, guilds=slots))
+        if "slack" in chats:
+            slack = await stack.enter_async_context(SlackServer())
+            slack.limits.burst = 4.0
+            crowds.append(SlackPeople(slack, dice))
+        url = new_database(postgres.url) if postgres else f"sqlite:///{folder / 'data' / 'easel.sqlite'}"
+        database = {"EASEL_DATABASE_URL": url} if postgres else {}
+        bots = [
+            _bot(discord, slack, simulator, folder, slot, slots, {**SETTINGS, **database, **environment})
+            for slot in range(slots)
+        ]
+        for bot in bots:
+            stack.push_async_callback(bot.kill)
+        books = Books(url.replace("postgresql://", "postgresql+psycopg://"))
+        yield World(dice, simulator, discord, slack, postgres, bots, crowds, books)
+
+
+def _bot(
+    discord: DiscordServer | None,
+    slack: SlackServer | None,
+    simulator: Simulator,
+    folder: Path,
+    slot: int,
+    slots: int,
+    environment: dict[str, str],
+) -> Bot:
+    many = {"EASEL_SLOT": str(slot), "EASEL_SLOTS": str(slots)} if slots > 1 else {}
+    process = EaselProcess(discord, simulator, folder / "data", slack=slack, **environment, **many)
+    process.log = folder / f"slot-{slot}.log"
+    return Bot(process, slot)
