@@ -33,8 +33,9 @@ class Account:
     doubts: int = 0
     crashes: int = 0
     refused: int = 0
-    resumed: list[float] = field(default_factory=list)
+    resumed: list[tuple[float, float]] = field(default_factory=list)
     adopted: list[float] = field(default_factory=list)
+    exits: list[int] = field(default_factory=list)
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
     """What went wrong, for people; empty in a good run."""

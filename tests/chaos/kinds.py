@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from tests.chaos import kills
+from tests.chaos import apis, chats, databases, kills, mixed
 from tests.chaos.world import World
 
 Fault = Callable[[World], Awaitable[None]]
 
 SQLITE, POSTGRES = "sqlite", "postgres"
 DISCORD, SLACK, BOTH = ("discord",), ("slack",), ("discord", "slack")
+ON_DISCORD, ON_SLACK = (DISCORD, BOTH), (SLACK, BOTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,5 +40,26 @@ KINDS = {
         Kind("kill-boundary", kills.at_a_boundary, weight=3),
         Kind("kill-in-post", kills.inside_the_post, weight=2),
         Kind("stop", kills.stop_and_start),
+        Kind("api-down", apis.down),
+        Kind("api-slow", apis.slow),
+        Kind("api-429", apis.too_many, patience=150.0),
+        Kind("api-answers-lost", apis.answers_lost, weight=2),
+        Kind("api-submits-lost", apis.submits_lost),
+        Kind("discord-down", chats.discord_down, chats=ON_DISCORD),
+        Kind("discord-down-kill", chats.discord_down_and_killed, chats=ON_DISCORD),
+        Kind("discord-429", chats.discord_too_many, chats=ON_DISCORD),
+        Kind("discord-answers-lost", chats.discord_loses_answers, chats=ON_DISCORD),
+        Kind("discord-cuts", chats.discord_cuts, chats=ON_DISCORD),
+        Kind("slack-down", chats.slack_down, chats=ON_SLACK),
+        Kind("slack-down-kill", chats.slack_down_and_killed, chats=ON_SLACK),
+        Kind("slack-429", chats.slack_too_many, chats=ON_SLACK),
+        Kind("slack-answers-lost", chats.slack_loses_answers, chats=ON_SLACK, patience=150.0),
+        Kind("slack-cuts", chats.slack_cuts, chats=ON_SLACK),
+        Kind("postgres-restart", databases.restarted, databases=(POSTGRES,)),
+        Kind("postgres-crash", databases.crashed, databases=(POSTGRES,)),
+        Kind("postgres-crash-kill", databases.crashed_with_us, databases=(POSTGRES,)),
+        Kind("postgres-cuts", databases.cut, databases=(POSTGRES,)),
+        Kind("sqlite-locked", databases.locked, databases=(SQLITE,)),
+        Kind("mixed", mixed.at_once, weight=4, patience=150.0),
     )
 }

@@ -24,7 +24,7 @@ came a kill."""
 
 
 async def run(
-    kind: Kind, seed: int, folder: Path, *, postgres: Postgres | None = None, jobs: int = JOBS
+    kind: Kind, seed: int, folder: Path, *, postgres: Postgres | None = None, jobs: int = JOBS, long: bool = True
 ) -> Account:
     """Throw the fault into a world of its own. What breaks the run itself is a problem in its account."""
     database = POSTGRES if postgres else SQLITE
@@ -35,7 +35,7 @@ async def run(
     try:
         async with (
             asyncio.timeout(RUN_WITHIN),
-            world(dice, folder, chats=chats, postgres=postgres, slots=kind.slots, **kind.environment) as here,
+            world(dice, folder, chats=chats, postgres=postgres, slots=kind.slots, long=long, **kind.environment) as here,
         ):
             await _live(here, kind, jobs)
             await _close(here, kind.patience)
@@ -87,6 +87,7 @@ def _settle(account: Account, here: World) -> None:
     seen = [seen for crowd in here.crowds for seen in crowd.seen()]
     account.crashes, account.doubts, account.adopted = here.crashes, here.doubts, here.adopted
     account.resumed = [seconds for bot in here.bots for seconds in bot.resumed()]
+    account.exits = [code for bot in here.bots for code in bot.exits]
     settle(account, Evidence(here.asked, lines, seen, here.simulator))
     for crowd in here.crowds:
         for violation in crowd.violations():

@@ -44,6 +44,7 @@ class World:
     bots: list[Bot]
     crowds: list[Crowd]
     books: Books
+    long: bool
     asked: dict[int, Ask] = field(default_factory=dict)
     crashes: int = 0
     doubts: int = 0
@@ -93,6 +94,10 @@ class World:
         """Wait for a moment that nobody chose."""
         await asyncio.sleep(self.dice.uniform(0.0, most))
 
+    def a_while(self, least: float, most: float) -> float:
+        """Seconds: any number of them in the long form, the least in the short one."""
+        return self.dice.uniform(least, most) if self.long else least
+
 
 async def until(fact: Callable[[], object], seconds: float) -> None:
     """Look again and again, for what tells nobody when it changes. Raises TimeoutError."""
@@ -117,6 +122,7 @@ async def world(
     slots: int = 1,
     seconds: float = 0.4,
     validate: bool = True,
+    long: bool = True,
     **environment: str,
 ) -> AsyncIterator[World]:
     """Servers that run, and bots that are not started yet. What is left of them at the end is killed."""
@@ -138,9 +144,9 @@ async def world(
             for slot in range(slots)
         ]
         for bot in bots:
-            stack.push_async_callback(bot.kill)
+            stack.push_async_callback(bot.close)
         books = Books(url.replace("postgresql://", "postgresql+psycopg://"))
-        yield World(dice, simulator, discord, slack, postgres, bots, crowds, books)
+        yield World(dice, simulator, discord, slack, postgres, bots, crowds, books, long)
 
 
 def _bot(
