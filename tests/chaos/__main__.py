@@ -18,6 +18,7 @@ from tests.chaos.kinds import KINDS, Kind
 from tests.chaos.lanes import Task, work
 from tests.chaos.table import table
 
+
 def main() -> None:
     asked = _arguments()
     folder = Path(asked.logs or tempfile.mkdtemp(prefix="easel-chaos-"))

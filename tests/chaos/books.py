@@ -44,7 +44,7 @@ class Books:
     def still_open(self) -> int:
         return self._count(sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state != "closed"))
 
-    def _count(self, question: sa.Select[tuple[int]]) -> int:
+    def _count(self, question: sa.Select[int]) -> int:
         with self._engine.connect() as connection:
             return connection.execute(question).scalar_one()
 

@@ -136,10 +136,16 @@ class SlackPeople:
                 yield Seen(message.text, pictures, final, f"slack {message.ts}")
 
     def violations(self) -> list[Any]:
-        return [each for each in self.server.violations if "not acknowledged" not in str(each) and "too late" not in str(each)]
+        return [
+            each
+            for each in self.server.violations
+            if "not acknowledged" not in str(each) and "too late" not in str(each)
+        ]
 
 
 def gaps(dice: Random, seconds: float, count: int) -> list[float]:
     """So many pauses that together take about so many seconds; some come in a bunch, as people do."""
-    marks = sorted(dice.uniform(0, seconds) if dice.random() < 0.7 else dice.choice((0.0, seconds / 2)) for _ in range(count))
+    marks = sorted(
+        dice.uniform(0, seconds) if dice.random() < 0.7 else dice.choice((0.0, seconds / 2)) for _ in range(count)
+    )
     return [after - before for before, after in zip([0.0, *marks], marks, strict=False)]

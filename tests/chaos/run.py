@@ -35,7 +35,9 @@ async def run(
     try:
         async with (
             asyncio.timeout(RUN_WITHIN),
-            world(dice, folder, chats=chats, postgres=postgres, slots=kind.slots, long=long, **kind.environment) as here,
+            world(
+                dice, folder, chats=chats, postgres=postgres, slots=kind.slots, long=long, **kind.environment
+            ) as here,
         ):
             await _live(here, kind, jobs)
             await _close(here, kind.patience)

@@ -32,7 +32,11 @@ def _row(name: str, group: Sequence[Account]) -> str:
     def total(what: str) -> int:
         return sum(getattr(account, what) for account in group)
 
-    other = sum(not account.good for account in group) if not any(map(_counted, group)) else total("failed") + total("untold")
+    other = (
+        sum(not account.good for account in group)
+        if not any(map(_counted, group))
+        else total("failed") + total("untold")
+    )
     slowest = max((calm for account in group for _, calm in account.resumed), default=None)
     adopted = max((seconds for account in group for seconds in account.adopted), default=None)
     return (

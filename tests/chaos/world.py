@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,7 +123,7 @@ async def world(
     seconds: float = 0.4,
     validate: bool = True,
     long: bool = True,
-    **environment: str,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[World]:
     """Servers that run, and bots that are not started yet. What is left of them at the end is killed."""
     async with AsyncExitStack() as stack:
@@ -140,7 +140,7 @@ async def world(
         url = new_database(postgres.url) if postgres else f"sqlite:///{folder / 'data' / 'easel.sqlite'}"
         database = {"EASEL_DATABASE_URL": url} if postgres else {}
         bots = [
-            _bot(discord, slack, simulator, folder, slot, slots, {**SETTINGS, **database, **environment})
+            _bot(discord, slack, simulator, folder, slot, slots, {**SETTINGS, **database, **(environment or {})})
             for slot in range(slots)
         ]
         for bot in bots:

@@ -96,9 +96,7 @@ class Postgres:
         self._server = None
 
     def _run(self, command: list[str | Path]) -> None:
-        done = subprocess.run(
-            command, capture_output=True, text=True, cwd=self._folder, check=False, **self._person
-        )
+        done = subprocess.run(command, capture_output=True, text=True, cwd=self._folder, check=False, **self._person)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
