@@ -58,7 +58,7 @@ def _tasks(kinds: list[Kind], database: str | None, seed: int, folder: Path) -> 
 
 
 def _all(tasks: list[Task], side_by_side: int, until: float) -> list[Account]:
-    found = []
+    found: list[Account] = []
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(side_by_side, context) as pool:
         waiting = iter(tasks)

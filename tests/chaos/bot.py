@@ -41,6 +41,8 @@ class Bot:
     starts: list[Start] = field(default_factory=list)
     exits: list[int] = field(default_factory=list)
     """Codes with which it ended by itself."""
+    disturbed: bool = False
+    """Something else goes wrong at the same time: how long a start takes says nothing."""
     _keeper: asyncio.Task[None] | None = None
     _watches: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -54,7 +56,7 @@ class Bot:
 
     async def _spawn(self, fatal: str | None, *, clear: bool) -> None:
         size = self.log.stat().st_size if self.log.exists() else 0
-        self.starts.append(start := Start(time.time(), size, clear))
+        self.starts.append(start := Start(time.time(), size, clear and not self.disturbed))
         await self.process.start(fatal=fatal, online=False)
         self._watches.append(asyncio.create_task(self._watch(start, self.pid)))
 

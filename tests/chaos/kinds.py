@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 
 from tests.chaos import apis, chats, databases, kills, mixed
 from tests.chaos.world import World
 
-Fault = Callable[[World], Awaitable[None]]
+Fault = Callable[[World], Coroutine[None, None, None]]
 
 SQLITE, POSTGRES = "sqlite", "postgres"
 DISCORD, SLACK, BOTH = ("discord",), ("slack",), ("discord", "slack")

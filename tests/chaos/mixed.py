@@ -23,6 +23,7 @@ async def at_once(world: World) -> None:
         *(ON_POSTGRES if world.postgres else ()),
     ]
     chosen = [world.dice.choice(KILLS), *world.dice.sample(others, world.dice.randint(1, 2))]
+    world.bot.disturbed = True
     async with asyncio.TaskGroup() as group:
         for fault in chosen:
             group.create_task(fault(world), name=fault.__name__)

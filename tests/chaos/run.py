@@ -36,7 +36,7 @@ async def run(
         async with (
             asyncio.timeout(RUN_WITHIN),
             world(
-                dice, folder, chats=chats, postgres=postgres, slots=kind.slots, long=long, **kind.environment
+                dice, folder, chats=chats, postgres=postgres, slots=kind.slots, long=long, environment=kind.environment
             ) as here,
         ):
             await _live(here, kind, jobs)
