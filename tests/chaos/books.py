@@ -41,8 +41,10 @@ class Books:
     def accepted(self) -> int:
         return self._count(sa.select(sa.func.count()).select_from(jobs))
 
-    def still_open(self) -> int:
-        return self._count(sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state != "closed"))
+    def still_open(self, owner: str | None = None) -> int:
+        """Jobs that are not closed; of one process, where it is named."""
+        question = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state != "closed")
+        return self._count(question.where(jobs.c.owner == owner) if owner else question)
 
     def _count(self, question: sa.Select[int]) -> int:
         with self._engine.connect() as connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 
-from tests.chaos import apis, chats, databases, kills, mixed
+from tests.chaos import apis, chats, databases, kills, mixed, peers
 from tests.chaos.world import World
 
 Fault = Callable[[World], Coroutine[None, None, None]]
@@ -60,6 +60,26 @@ KINDS = {
         Kind("postgres-crash-kill", databases.crashed_with_us, databases=(POSTGRES,)),
         Kind("postgres-cuts", databases.cut, databases=(POSTGRES,)),
         Kind("sqlite-locked", databases.locked, databases=(SQLITE,)),
+        *(
+            Kind(
+                f"{name}-{slots}",
+                fault,
+                databases=(POSTGRES,),
+                chats=(DISCORD, DISCORD, BOTH),
+                slots=slots,
+                weight=weight,
+            )
+            for slots in (2, 3)
+            for name, fault, weight in (
+                ("peer-kill", peers.killed, 2),
+                ("peer-gone", peers.killed_for_good, 2),
+                ("peer-frozen", peers.frozen, 2),
+                ("peer-pauses", peers.frozen_for_a_moment, 1),
+                ("peer-cut-off", peers.cut_off, 1),
+                ("rolling", peers.rolling, 2),
+                ("peers-mixed", peers.mixed, 3),
+            )
+        ),
         Kind("mixed", mixed.at_once, weight=4, patience=150.0),
     )
 }

@@ -70,16 +70,24 @@ class DiscordPeople:
     """In two channels of each of some servers."""
 
     def __init__(self, server: DiscordServer, dice: Random, guilds: int = 1) -> None:
+        """Each server has a shard of its own."""
         self.server, self._dice = server, dice
-        self._channels = [server.channel(guild) for guild in (server.guild() for _ in range(guilds)) for _ in range(2)]
+        places = [server.guild(f"server {number}", shard=number, of=guilds) for number in range(guilds)]
+        self._channels = {number: [server.channel(guild) for _ in range(2)] for number, guild in enumerate(places)}
         self._people = [server.user(f"person{number}") for number in range(PEOPLE)]
 
     @property
     def served(self) -> bool:
-        return bool(self.server.gateway.connected) and any(self.server.catalogue.all())
+        return bool(self._heard) and any(self.server.catalogue.all())
+
+    @property
+    def _heard(self) -> set[int]:
+        """Shards whose commands reach a bot now."""
+        return {session.shard for session in self.server.gateway.connected}
 
     async def ask(self, number: int) -> DiscordAsk:
-        user, channel = self._dice.choice(self._people), self._dice.choice(self._channels)
+        shard = self._dice.choice(sorted(self._heard))
+        user, channel = self._dice.choice(self._people), self._dice.choice(self._channels[shard])
         options = {"prompt": prompt_of(number)}
         return DiscordAsk(await self.server.command("imagine", options, user=user, channel=channel, wait=False))
 

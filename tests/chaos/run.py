@@ -49,8 +49,7 @@ async def run(
 
 
 async def _live(here: World, kind: Kind, jobs: int) -> None:
-    for bot in here.bots:
-        await bot.start()
+    await asyncio.gather(*(bot.start() for bot in here.bots))
     async with asyncio.TaskGroup() as group:
         group.create_task(here.ask_all(jobs, ASKED_WITHIN))
         group.create_task(kind.fault(here))
@@ -91,6 +90,9 @@ def _settle(account: Account, here: World) -> None:
     account.resumed = [seconds for bot in here.bots for seconds in bot.resumed()]
     account.exits = [code for bot in here.bots for code in bot.exits]
     settle(account, Evidence(here.asked, lines, seen, here.simulator))
+    if here.all_taken and account.refused:
+        lost = [ask for number, ask in here.asked.items() if number not in lines]
+        account.problem(f"refused: {account.refused} commands: {lost}")
     for crowd in here.crowds:
         for violation in crowd.violations():
             account.problem(f"a rule of the platform was broken: {violation}")

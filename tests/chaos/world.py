@@ -9,24 +9,29 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from adapters.wavespeed.faults import Script
 from adapters.wavespeed.simulator import Simulator
 from tests.chaos.books import Books
 from tests.chaos.bot import Bot
 from tests.chaos.people import Ask, Crowd, DiscordPeople, SlackPeople, gaps, prompt_of
 from tests.chaos.pictures import marked
+from tests.chaos.tables import ready_database
 from tests.scenarios.easel_process import EaselProcess
 from tests.servers.discord import DiscordServer
-from tests.servers.postgres import Postgres, new_database
+from tests.servers.postgres import Postgres
 from tests.servers.slack import SlackServer
 
 LANES = 4
 """Submits in flight: what one crash may leave uncertain."""
+ADOPT_AFTER = 5.0
+"""Seconds of silence after which a peer adopts; the shortest that there is."""
 SETTINGS = {
     "EASEL_BUDGET_PER_DAY": "100000",
     "EASEL_LIMIT_PER_DAY": "100000",
     "EASEL_QUEUE_PER_PERSON": "1000",
-    "EASEL_ADOPT_AFTER": "5",
+    "EASEL_ADOPT_AFTER": f"{ADOPT_AFTER:g}",
     "WAVESPEED_SUBMIT_LANES": str(LANES),
     "SLACK_PROGRESS_PER_MINUTE": "50",
 }
@@ -50,6 +55,8 @@ class World:
     doubts: int = 0
     """Jobs that may end as uncertain: the submit lanes for each crash, and what a fault adds."""
     adopted: list[float] = field(default_factory=list)
+    all_taken: bool = False
+    """Nobody's command may be lost."""
     all_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -87,6 +94,13 @@ class World:
         await self.kill(bot)
         await asyncio.sleep(away)
         await bot.start(fatal=fatal)
+
+    async def look(self, owner: str) -> int:
+        """How many open jobs a process has. While the database is away nobody knows: some."""
+        try:
+            return await asyncio.to_thread(self.books.still_open, owner)
+        except sa.exc.OperationalError:
+            return 1
 
     # ---- moments ----
 
@@ -137,7 +151,11 @@ async def world(
             slack = await stack.enter_async_context(SlackServer())
             slack.limits.burst = 4.0
             crowds.append(SlackPeople(slack, dice))
-        url = new_database(postgres.url) if postgres else f"sqlite:///{folder / 'data' / 'easel.sqlite'}"
+        url = (
+            await asyncio.to_thread(ready_database, postgres.url)
+            if postgres
+            else f"sqlite:///{folder / 'data' / 'easel.sqlite'}"
+        )
         database = {"EASEL_DATABASE_URL": url} if postgres else {}
         bots = [
             _bot(discord, slack, simulator, folder, slot, slots, {**SETTINGS, **database, **(environment or {})})
@@ -158,7 +176,7 @@ def _bot(
     slots: int,
     environment: dict[str, str],
 ) -> Bot:
-    many = {"EASEL_SLOT": str(slot), "EASEL_SLOTS": str(slots)} if slots > 1 else {}
+    many = {"EASEL_SLOT": str(slot), "EASEL_SLOTS": str(slots), "DISCORD_SHARDS": str(slots)} if slots > 1 else {}
     process = EaselProcess(discord, simulator, folder / "data", slack=slack, **environment, **many)
     process.log = folder / f"slot-{slot}.log"
     return Bot(process, slot)

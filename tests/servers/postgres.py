@@ -70,10 +70,10 @@ class Postgres:
         """Postgres's "immediate" stop: every process quits at once, and the next start recovers, as after a crash."""
         self._end(signal.SIGQUIT)
 
-    def cut(self) -> int:
-        """End every other session of the server. Returns how many."""
+    def cut(self, name: str = "%") -> int:
+        """End every other session of the server, or those of an application. Returns how many."""
         others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend'"
-        return len(self._ask(f"{others} AND pid != pg_backend_pid()"))
+        return len(self._ask(f"{others} AND pid != pg_backend_pid() AND application_name LIKE '{name}'"))
 
     def sessions(self) -> int:
         """Open sessions, without this question's own."""
@@ -119,13 +119,13 @@ def postgres(settings: Mapping[str, str] = THROWAWAY) -> Iterator[str]:
         yield server.url
 
 
-def new_database(server: str) -> str:
-    """A database of its own on this server."""
+def new_database(server: str, like: str | None = None) -> str:
+    """A database of its own on this server; a copy of one that nobody is connected to, where that is named."""
     name = f"easel_{uuid4().hex[:12]}"
     url = sa.make_url(server).set(drivername="postgresql+psycopg")
     engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        connection.execute(sa.text(f"CREATE DATABASE {name}" + (f" TEMPLATE {like}" if like else "")))
     engine.dispose()
     return url.set(database=name).render_as_string(hide_password=False)
 
