@@ -164,6 +164,7 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
             policy=life.answers.policy,
             answers=life.answers,
             bell=bell,
+            present=lambda: standing.present,
         )
         for platform in platforms:
             stack.push_async_callback(platform.close)

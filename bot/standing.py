@@ -47,6 +47,10 @@ class Standing(Protocol):
     @property
     def sure(self) -> bool: ...
 
+    @property
+    def present(self) -> frozenset[int]:
+        """The slots that are there by now and counted on, ours included."""
+
     async def hold(self) -> None:
         """Return once it is sure that our jobs are ours; at once, but for a while after the database was away."""
 
@@ -56,6 +60,7 @@ class Alone:
 
     owner = owner_of(0)
     sure = True
+    present = frozenset({0})
 
     async def hold(self) -> None:
         return
@@ -88,6 +93,10 @@ class Held:
     def owners(self) -> list[str]:
         """Who is there by now and counted on, us included."""
         return [peer.owner for peer in self._peers if peer.silent_for < SILENT]
+
+    @property
+    def present(self) -> frozenset[int]:
+        return frozenset(peer.slot for peer in self._peers if peer.silent_for < SILENT)
 
     @property
     def workers(self) -> int:

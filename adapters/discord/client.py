@@ -23,6 +23,7 @@ from adapters.discord.asked import Asked, Lateness
 from adapters.discord.dispatch import Dispatch, is_suggestion
 from adapters.discord.gateway import Gateway
 from adapters.discord.options import definitions, for_guild
+from adapters.discord.relay import KIND, Relay
 from adapters.discord.reply import DiscordReply, Wires
 from adapters.discord.rest import Down, Refused, Rest
 from adapters.discord.settings import DiscordSettings
@@ -66,6 +67,8 @@ class Discord:
         self._open = AsyncExitStack()
         self._lateness = Lateness()
         self._dispatch: Dispatch | None = None
+        self._relay: Relay | None = None
+        self._relaying: asyncio.Task[None] | None = None
         self._turns: set[asyncio.Task[None]] = set()
         self._taking = True
         self._closed = asyncio.Event()
@@ -95,15 +98,17 @@ class Discord:
         catalogue = self._catalogue if self._catalogue is not None else _catalogue()
         self._dispatch = Dispatch(catalogue, easel)
         self._gateway.on_raw_interaction(self._receive)
+        self._relay = _relay(easel, self._gateway)
         connecting = asyncio.create_task(self._connect(easel))
         syncing = asyncio.create_task(self._sync(definitions(catalogue, easel), easel))
         closing = asyncio.create_task(self._closed.wait())
         try:
             await asyncio.wait({connecting, closing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (connecting, syncing, closing):
+            tasks = [task for task in (connecting, syncing, closing, self._relaying) if task is not None]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(connecting, syncing, closing, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
         if not connecting.cancelled() and not self._closed.is_set():
             connecting.result()
 
@@ -116,6 +121,8 @@ class Discord:
         return self._gateway.complete and not self._closed.is_set()
 
     async def stop_taking(self) -> None:
+        if self._relay is not None:
+            await self._relay.leave()
         self._taking = False
 
     async def close(self) -> None:
@@ -133,7 +140,9 @@ class Discord:
         tries = 0
         while True:
             try:
-                await self._share(easel)
+                share = await self._share(easel)
+                if self._relay is not None and self._relaying is None:
+                    self._relaying = asyncio.create_task(self._relay.run(share))
                 await self._gateway.connect()
                 return
             except (discord.GatewayNotFound, aiohttp.ClientError, OSError):
@@ -142,8 +151,8 @@ class Discord:
                 log.warning("discord's gateway is not to be found", retry_in=wait)
                 await asyncio.sleep(wait)
 
-    async def _share(self, easel: Easel) -> None:
-        """Find out which shards are ours, and where."""
+    async def _share(self, easel: Easel) -> Share:
+        """Find out which shards are ours, and where. Raises GatewayNotFound."""
         recommended, url, limits = await self._gateway.http.get_bot_gateway()
         DiscordWebSocket.DEFAULT_GATEWAY = URL(url)
         settings, said = easel.settings, self._settings.shards
@@ -153,6 +162,7 @@ class Discord:
         self._gateway.serves(share, Turns(easel.store, limits["max_concurrency"]) if several else None)
         if several:
             log.info("discord shards", mine=list(share.mine), of=share.count)
+        return share
 
     def _receive(self, raw: dict[str, Any]) -> None:
         if self._closed.is_set():  # the gateway closes last
@@ -210,6 +220,21 @@ class Discord:
             await http.bulk_upsert_global_commands(application, payload)
         for guild in self._settings.guild_ids:
             await http.bulk_upsert_guild_commands(application, guild, [for_guild(one) for one in payload])
+
+
+def _relay(easel: Easel, gateway: Gateway) -> Relay | None:
+    """None where no peer could stand in, nor we for one."""
+    settings, bell = easel.settings, easel.bell
+    if settings.receivers == 1 or settings.slot >= settings.receivers:
+        return None
+
+    async def ring(about: str) -> None:
+        await bell.ring(KIND, about)
+
+    relay = Relay(easel.store, gateway, ring, easel.present, settings.slot, settings.receivers)
+    bell.on(KIND, relay.hear)
+    bell.on_missed(relay.missed)
+    return relay
 
 
 def _catalogue() -> Sequence[Command]:

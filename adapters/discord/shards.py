@@ -41,7 +41,7 @@ class Share:
 
     @classmethod
     def of(cls, count: int, slot: int, receivers: int) -> Share:
-        return cls(count, tuple(range(slot, count, receivers)))
+        return cls(count, tuple(range(slot, count, receivers)) if slot < receivers else ())
 
 
 async def agreed(facts: Facts, receivers: int, recommended: int) -> int:

@@ -19,6 +19,7 @@ from yarl import URL
 
 from adapters.discord.client import REGISTERED, Discord
 from adapters.discord.settings import DiscordSettings
+from bot.bell import Bell
 from bot.cards import Card
 from bot.easel import Easel
 from bot.settings import Settings
@@ -73,7 +74,12 @@ def process(store: Store, slot: int = 0, slots: int = 1, gateways: int = 0) -> E
     """As a platform sees the process it runs in."""
     url = "postgresql://nobody@127.0.0.1/easel"  # what several slots need; opened by nothing here
     settings = Settings(_env_file=None, database_url=url, slots=slots, slot=slot, gateways=gateways)
-    return cast(Easel, SimpleNamespace(capabilities=V2, settings=settings, store=store))
+    return cast(
+        Easel,
+        SimpleNamespace(
+            capabilities=V2, settings=settings, store=store, bell=Bell(store._database), present=lambda: range(slots)
+        ),
+    )
 
 
 @pytest.fixture
