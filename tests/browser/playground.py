@@ -16,6 +16,8 @@ import aiohttp
 from adapters.wavespeed.simulator import Simulator
 
 ROOT = Path(__file__).resolve().parents[2]
+STARTS_WITHIN = 60.0
+"""Seconds, on a machine that is busy with other processes."""
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 
 
@@ -57,7 +59,7 @@ class Playground:
         )
         open_at: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._reading = asyncio.create_task(self._read(self._process, open_at))
-        self.url = await asyncio.wait_for(open_at, 30)
+        self.url = await asyncio.wait_for(open_at, STARTS_WITHIN)
         await asyncio.wait_for(self._ready(), 10)
         self._environment["EASEL_HTTP_PORT"] = self.url.rpartition(":")[2]
 
