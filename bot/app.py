@@ -124,7 +124,7 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
         await asyncio.to_thread(upgrade, database)
         await asyncio.to_thread(check_in_use, database)
         standing = await _stand(settings, database, stack)
-        bell = await stack.enter_async_context(Bell(database))
+        bell = await stack.enter_async_context(Bell(database, alone=not several))
         gallery = Gallery(settings.data_dir)
         store = Store(database, gallery.pictures, standing.owner, bell if several else None)
         ledger = Ledger(database, standing.owner)

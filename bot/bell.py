@@ -31,8 +31,10 @@ Hear = Callable[[str], None]
 class Bell:
     """Kinds and what follows them: see the module that rings. Everyone hears a ring, also who rang."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, alone: bool = False) -> None:
+        """`alone`: the operator runs one process, so that nothing need be rung on Postgres either."""
         self._database = database
+        self._alone = alone
         self._hearers: defaultdict[str, list[Hear]] = defaultdict(list)
         self._missed: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
@@ -40,7 +42,7 @@ class Bell:
     @property
     def shared(self) -> bool:
         """Whether there may be anybody else."""
-        return not self._database.is_sqlite
+        return not self._database.is_sqlite and not self._alone
 
     def on(self, kind: str, hear: Hear) -> None:
         """Call `hear` on the event loop with what a ring of this kind says."""

@@ -118,6 +118,16 @@ async def test_a_bell_whose_connection_was_ended_listens_again_and_says_what_it_
         assert other.missed == 1
 
 
+async def test_whoever_is_alone_rings_nothing_on_postgres_either(url: str) -> None:
+    async with listener(url) as other:
+        database = Database(url)
+        async with Bell(database, alone=True) as bell:
+            await bell.ring("news", "to nobody")
+        database.close()
+        await other.bell.ring("news", "to everyone")
+        await other.until_heard("to everyone")
+
+
 async def test_on_sqlite_there_is_nobody_to_tell(tmp_path: object) -> None:
     async with listener(f"sqlite:///{tmp_path}/easel.sqlite") as one:
         assert not one.bell.shared

@@ -12,7 +12,7 @@ import pytest
 from adapters.wavespeed.faults import Script
 from adapters.wavespeed.simulator import Simulator
 from tests.adapters.web.test_uploads import png
-from tests.adapters.web.visitor import Visitor, Window
+from tests.adapters.web.visitor import Json, Visitor, Window
 from tests.browser.playground import Playground
 from tests.servers.postgres import new_database
 
@@ -68,7 +68,7 @@ async def both(simulator: Simulator, tmp_path: Path, postgres_url: str) -> Async
         yield made
 
 
-async def over(window: Window, key: str) -> dict[str, object]:
+async def over(window: Window, key: str) -> Json:
     await window.until(lambda it: key in it.messages and not it.messages[key]["open"], WITHIN)
     return window.messages[key]
 
@@ -95,6 +95,18 @@ async def test_what_is_asked_at_one_is_seen_at_the_other_and_can_be_drawn_on_the
     for one in (window, own):
         await one.until(lambda it: key not in it.messages, WITHIN)
     assert len(both.simulator.charged) == 2
+
+
+async def test_cancelled_at_another_process_than_its_own_it_is_over_in_every_window(both: Pages) -> None:
+    both.simulator.script(Script(seconds=10.0), prompt="a slow fox")
+    ana, ben = await both.visitor(0), await both.visitor(1)
+    windows = [await ana.window(), await ben.window()]
+    key = await ana.drawing("a slow fox")
+    for window in windows:
+        await generating(window, key)
+    await (await both.visitor(1, ana)).press(windows[1].messages[key], "cancel")
+    for window in windows:
+        assert (await over(window, key))["card"]["title"] == "Cancelled"
 
 
 async def test_what_was_under_way_when_its_process_died_ends_in_the_others_windows(both: Pages) -> None:
