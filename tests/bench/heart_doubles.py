@@ -35,6 +35,7 @@ class QuietBackend:
 
     capabilities = CAPABILITIES
     exclusive_key = False
+    pictures_per_minute = 1_000_000
 
     def __init__(self, *, seconds: float, at_once: int) -> None:
         self.pictures_at_once = at_once
