@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from bot import folder, metrics
+from bot import folder, metrics, workflow
 from bot.accounts import Accounts
 from bot.adapters import adapter, chats, platforms, usual_platforms
 from bot.alerts import Alerts
@@ -122,6 +122,7 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
         database = Database(settings.database, owner_of(settings.slot))
         stack.callback(database.close)
         await asyncio.to_thread(upgrade, database)
+        await asyncio.to_thread(workflow.upgrade, settings.engine_database, settings.slots)
         await asyncio.to_thread(check_in_use, database)
         standing = await _stand(settings, database, stack)
         bell = await stack.enter_async_context(Bell(database, alone=not several))

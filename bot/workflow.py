@@ -119,6 +119,17 @@ def schema_of(slot: int) -> str:
     return f"dbos_{slot}" if slot else "dbos"
 
 
+def upgrade(url: str, slots: int) -> None:
+    """Bring the engine's tables on Postgres up to date, for all processes, before any of them works.
+
+    `Engine.launch` would do it, too, without a heartbeat meanwhile. And it makes indexes CONCURRENTLY, which wait for the
+    transactions of every peer: an engine at work always has one open, of a second, so a start beside it takes twenty.
+    """
+    if sa.make_url(url).get_backend_name() != "sqlite":
+        for slot in range(slots):
+            DBOS.migrate(url, schema=schema_of(slot))
+
+
 def has_run(connection: sa.Connection) -> bool:
     """Whether the engine remembers any run in this Postgres."""
     there = sa.inspect(connection).has_table("workflow_status", schema=schema_of(0))
