@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import platform
 import statistics
 import sys
@@ -217,11 +216,10 @@ async def playground() -> list[Row]:
 
 
 async def on_the_heart(ground: heart.Ground) -> list[Row]:
-    before = os.getloadavg()[0]
     full, paced = await heart.saturated(ground), await heart.paced(ground)
     rate, p99 = heart.median(full, lambda one: one.per_second), percentile(paced.submitted, 99) * 1000
     return [
-        Row("load average before", f"{before:.1f}", ""),
+        Row("others' share of a core meanwhile", f"{heart.median(full, lambda one: one.others / one.seconds):.0%}", ""),
         Row("jobs per second, accepted to closed", f"{rate:.0f}", "≥ 100", rate >= 100),
         Row("  slowest and fastest run", f"{full[0].per_second:.0f} to {full[-1].per_second:.0f}", ""),
         Row("CPU per job, ours", f"{heart.median(full, lambda one: one.cpu / one.closed) * 1000:.1f} ms", ""),

@@ -46,6 +46,8 @@ class Measured:
     seconds: float
     memory: float
     """Of the largest process."""
+    others: float
+    """CPU of everything else on this machine: much of it makes the figures worthless."""
 
     @property
     def closed(self) -> int:
@@ -86,12 +88,14 @@ class Ground:
             await asyncio.gather(*(heart.heard(FILLS_WITHIN) for heart in hearts if load.jobs))
             begins = max(idle, time.monotonic()) + load.warm if load.jobs else idle + load.warm
             await asyncio.sleep(begins - time.monotonic())
-            server, began = self._server_cpu(), time.monotonic()
+            server, machine, began = self._server_cpu(), _machine_cpu(), time.monotonic()
             await asyncio.sleep(begins + load.window - time.monotonic())
-            server, seconds = self._server_cpu() - server, time.monotonic() - began
+            server, machine = self._server_cpu() - server, _machine_cpu() - machine
+            seconds = time.monotonic() - began
             memory = max(heart.memory() for heart in hearts)
             seen = [Seen(**await heart.heard(load.window + 30)) for heart in hearts]
-        return Measured(seen, sum(one.cpu for one in seen), server, seconds, memory)
+        cpu = sum(one.cpu for one in seen)
+        return Measured(seen, cpu, server, seconds, memory, max(0.0, machine - cpu - server))
 
     def _server_cpu(self) -> float:
         if self._server is None:
@@ -113,6 +117,11 @@ class Ground:
             for heart in hearts:
                 assert (await heart.heard(STARTS_WITHIN))["ready"]
             yield hearts
+
+
+def _machine_cpu() -> float:
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)
 
 
 def _times(process: psutil.Process) -> float:
