@@ -241,23 +241,15 @@ def _migrate(_arguments: Arguments) -> int:
     from bot.settings import Settings, read
     from bot.store import Database
     from bot.store.migrate import current, upgrade
+    from bot.workflow import upgrade as upgrade_engine
 
     settings = read(Settings)[0]
     with folder.held(settings.data_dir), contextlib.closing(Database(settings.database)) as database:
         before = current(database)
         changed = upgrade(database)
-        if not database.is_sqlite:
-            _migrate_engine(settings)
+        upgrade_engine(settings.engine_database, settings.slots)
         print(f"{before or 'empty'} → {current(database)}" if changed else f"{before}: already up to date")
     return 0
-
-
-def _migrate_engine(settings: Settings) -> None:
-    """Now, rather than at each slot's first start."""
-    from bot.workflow import migrate
-
-    for slot in range(settings.slots):
-        migrate(settings.engine_database, slot)
 
 
 def _move(arguments: Arguments) -> int:

@@ -221,7 +221,6 @@ async def _go_on(intake: Intake, life: Life, engine: Engine, stack: AsyncExitSta
     """With everything that was open when we stopped."""
     if not several:
         await life.store.own()
-    await engine.prepare()
     left = await life.store.open()
     _take_back(intake, life, left)
     engine.launch()

@@ -136,12 +136,6 @@ def has_run(connection: sa.Connection) -> bool:
     return there and connection.execute(sa.text("SELECT 1 FROM dbos.workflow_status LIMIT 1")).first() is not None
 
 
-def migrate(url: str, slot: int) -> None:
-    """Bring the engine's tables for a slot up to date (Postgres). Blocks, beside a peer at work for half a minute: each
-    index waits for the peer's look for work, which takes a second."""
-    DBOS.migrate(url, schema=schema_of(slot))
-
-
 class Engine:
     """One per process. `url` names the engine's own database, `slot` this process among its peers."""
 
@@ -152,11 +146,6 @@ class Engine:
         self._url = sa.make_url(url)
         self._sqlite: sa.Engine | None = None
         self._slot = slot
-
-    async def prepare(self) -> None:
-        """Have tables up to date, while our heart goes on beating: the rest of a launch holds up the loop."""
-        if self._url.get_backend_name() != "sqlite":
-            await asyncio.to_thread(migrate, self._url.render_as_string(hide_password=False), self._slot)
 
     def launch(self) -> None:
         """Go on with what a crash left. Called on the running loop: the workflows run there."""

@@ -6,9 +6,9 @@ from contextlib import closing
 
 import sqlalchemy as sa
 
+from bot import workflow
 from bot.store import Database
 from bot.store.migrate import upgrade
-from bot.workflow import migrate
 from tests.servers.postgres import new_database
 
 SLOTS = 3
@@ -22,6 +22,5 @@ def ready_database(server: str) -> str:
         _made[server] = url = new_database(server)
         with closing(Database(url)) as database:
             upgrade(database)
-        for slot in range(SLOTS):
-            migrate(url, slot)
+        workflow.upgrade(url, SLOTS)
     return new_database(server, sa.make_url(_made[server]).database)

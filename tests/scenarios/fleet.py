@@ -13,12 +13,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.wavespeed.simulator import Simulator
+from bot import workflow
 from bot.ledger import State
 from bot.pictures import parameters_of
 from bot.store import Database
 from bot.store.migrate import upgrade
 from bot.store.tables import jobs, ledger
-from bot.workflow import migrate
 from tests.scenarios.easel_process import EaselProcess
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_asked import Asked
@@ -175,5 +175,4 @@ def _make_tables(url: str, slots: int) -> None:
     """As `python -m bot migrate` does: made at each slot's first start, beside its peers, they take half a minute."""
     with closing(Database(url)) as database:
         upgrade(database)
-    for slot in range(slots):
-        migrate(url, slot)
+    workflow.upgrade(url, slots)
