@@ -206,8 +206,8 @@ async def _stand(settings: Settings, database: Database, stack: AsyncExitStack) 
     """On Postgres our slot, held until the stack ends."""
     if database.is_sqlite:
         return Alone()
-    lease = Lease(database, settings.slot, settings.role)
-    return await stack.enter_async_context(Held(lease, settings.slot, settings.adopt_after))
+    lease = Lease(database, settings.slot, settings.role, settings.adopt_after)
+    return await stack.enter_async_context(Held(lease))
 
 
 def _common(settings: Settings, life: Life, database: Database, standing: Standing, bell: Bell) -> Common:

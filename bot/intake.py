@@ -37,6 +37,8 @@ LOOK_WITHIN = 0.5
 """Seconds that a command waits to hear what all processes used up: its first answer has to be out in three."""
 LOOK_EVERY = 2.0
 """Seconds between two looks at the queue over all processes, while somebody waits in it here."""
+LOOK_IDLE = 10.0
+"""The same while nobody here waits: what is watched is known for all of them."""
 PAID = (State.POSTING, State.SUBMITTED)
 STARTING_AT_ONCE = 16
 
@@ -272,9 +274,21 @@ class Intake:
         values: dict[str, Any] = {}
         if (common := self._common) is not None:
             values = {"owner": common.owner, "check": lambda connection: self._reserve(common, connection, job)}
-        return await self._life.store.accept(
-            job, delivery_key=delivery_key, ordinal=ordinal, message_key=message_key, kind=kind(job.request), **values
-        )
+        store = self._life.store
+        try:
+            return await store.accept(
+                job,
+                delivery_key=delivery_key,
+                ordinal=ordinal,
+                message_key=message_key,
+                kind=kind(job.request),
+                **values,
+            )
+        except sa.exc.OperationalError:  # the database went away: was it before, or after the commit?
+            record = await store.delivered_as(job.requester.platform, delivery_key, ordinal)
+            if record is None:
+                raise
+            return record.job if record.job.id == job.id else None
 
     def _reserve(self, common: Common, connection: sa.Connection, job: Job) -> None:
         capped = self._capped(common, job.requester, job.request)
@@ -366,8 +380,7 @@ class Intake:
         if common.runs and not self._closed:
             await self.take(await common.take())
             self.pump()
-        if self._gate.waiting:
-            await self._look(LOOK_EVERY)
+        await self._look(LOOK_EVERY if self._gate.waiting else LOOK_IDLE)
 
     def wake(self) -> None:
         """A gateway accepted something."""

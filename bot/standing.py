@@ -70,13 +70,11 @@ Adopt = Callable[[list[str]], Coroutine[object, object, None]]
 
 
 class Held:
-    """A slot on Postgres, held as long as the block lasts. `adopt_after` in seconds."""
+    """A slot on Postgres, held as long as the block lasts."""
 
-    def __init__(self, lease: Lease, slot: int, adopt_after: float) -> None:
-        self.owner = owner_of(slot)
+    def __init__(self, lease: Lease) -> None:
+        self.owner = owner_of(lease.slot)
         self._lease = lease
-        self._slot = slot
-        self._adopt_after = adopt_after
         self._adopt: Adopt | None = None
         self._peers: tuple[Peer, ...] = ()
         self._beat_at = 0.0
@@ -87,7 +85,7 @@ class Held:
 
     @property
     def sure(self) -> bool:
-        return _clock() - self._beat_at < self._adopt_after - MARGIN
+        return _clock() - self._beat_at < self._lease.dead_after - MARGIN
 
     @property
     def owners(self) -> list[str]:
@@ -115,7 +113,11 @@ class Held:
     async def __aenter__(self) -> Self:
         """Raises BadSettings for a slot that another process holds."""
         await self._take()
-        await self._beat()
+        try:
+            await self._beat()
+        except BaseException:
+            await self._lease.let_go()
+            raise
         self._task = asyncio.create_task(self._go_on(), name="standing")
         with contextlib.suppress(ValueError, AttributeError):  # another thread's loop, or a system without it
             signal.signal(signal.SIGCONT, self._woken)
@@ -136,13 +138,16 @@ class Held:
                 await self._lease.take()
                 return
             except SlotTaken as taken:
-                if taken.silent_for >= self._adopt_after:
-                    await self._lease.end_holder()
-                elif time.monotonic() > until:
+                if time.monotonic() > until:
                     raise BadSettings(
-                        f"EASEL_SLOT: another Easel holds slot {self._slot} of this database and was heard of "
+                        f"EASEL_SLOT: another Easel holds slot {self._lease.slot} of this database and was heard of "
                         f"{taken.silent_for:.0f} seconds ago. Stop that one, or give this one a slot of its own."
                     ) from None
+            except SlotLost:
+                raise
+            except Exception:  # a peer that adopts what was left of this slot ends our sessions, too
+                if time.monotonic() > until:
+                    raise
             await asyncio.sleep(0.2)
 
     async def _go_on(self) -> None:
@@ -170,9 +175,9 @@ class Held:
         if self._adopt is None or time.monotonic() - self._steady_since < STEADY:
             return
         for peer in peers:
-            if peer.silent_for < self._adopt_after:
+            if peer.silent_for < self._lease.dead_after:
                 continue
-            found = await self._lease.adopt(peer.slot, self._adopt_after)
+            found = await self._lease.adopt(peer.slot)
             if found is not None:
                 log.warning("adopted", slot=peer.slot, silent_for=round(peer.silent_for), jobs=len(found))
                 task = asyncio.create_task(self._adopt(found))  # it takes a while, and the heart has to beat

@@ -78,30 +78,45 @@ def owner_of(slot: int) -> str:
 
 
 class Lease:
-    """Not safe for several tasks at once: one holder, one connection."""
+    """Not safe for several tasks at once: one holder, one connection.
 
-    def __init__(self, database: Database, slot: int, role: str) -> None:
+    Whoever is silent for `dead_after` seconds is taken for dead, the same in all processes.
+    """
+
+    def __init__(self, database: Database, slot: int, role: str, dead_after: float) -> None:
         self._database = database
-        self._slot = slot
+        self.slot = slot
         self._role = role
+        self.dead_after = dead_after
         self._instance = str(ULID())
         self._connection: AsyncConnection[Any] | None = None
         self._held = False
 
     async def take(self) -> None:
-        """Raises SlotTaken, SlotLost when it was ours before and is not any more, psycopg.Error without a server."""
+        """Raises SlotTaken, SlotLost when it was ours before and is not any more, psycopg.Error without a server.
+
+        A holder that was silent for `dead_after` is ended, so that the next try has a chance: its machine is gone, and
+        the server has not noticed yet.
+        """
         await self.let_go()
-        self._connection = connection = await self._database.apart()
+        self._connection = await self._database.apart()
+        try:
+            await self._take(self._connection)
+        except BaseException:
+            await self.let_go()
+            raise
+
+    async def _take(self, connection: AsyncConnection[Any]) -> None:
         found = await (await connection.execute("SELECT pg_try_advisory_lock(%s, %s)", self._lock)).fetchone()
         if found is None or not found[0]:
-            owner, silent_for = await self._holder(self._slot)
-            if self._held and owner == self._instance:  # our own last connection, which broke unseen by the server
-                await self.end_holder()
-            elif self._held:
+            owner, silent_for = await self._holder(self.slot)
+            if self._held and owner != self._instance:
                 raise SlotLost
+            if self._held or silent_for >= self.dead_after:  # or our own last connection, which broke unseen
+                await connection.execute(_END_HOLDER, self._lock)
             raise SlotTaken(silent_for)
         if not self._held:
-            await connection.execute(_OPEN, (self._slot, self._instance, self._role))
+            await connection.execute(_OPEN, (self.slot, self._instance, self._role))
             self._held = True
 
     async def beat(self) -> list[Peer]:
@@ -109,12 +124,12 @@ class Lease:
         if self._connection is None or self._connection.closed:
             await self.take()
         assert self._connection is not None
-        rows = await (await self._connection.execute(_BEAT, (self._slot, self._instance))).fetchall()
+        rows = await (await self._connection.execute(_BEAT, (self.slot, self._instance))).fetchall()
         if not any(mine for *_, mine in rows):
             raise SlotLost
-        return [Peer(slot, role, 0.0 if slot == self._slot else max(0.0, silent)) for slot, role, silent, _ in rows]
+        return [Peer(slot, role, 0.0 if slot == self.slot else max(0.0, silent)) for slot, role, silent, _ in rows]
 
-    async def adopt(self, slot: int, after: float) -> list[str] | None:
+    async def adopt(self, slot: int) -> list[str] | None:
         """Take a silent peer's slot away and its open jobs over; their ids. None if it lives, or somebody else did.
 
         Its sessions are ended first: what it is about to commit must not come after us.
@@ -123,19 +138,12 @@ class Lease:
         async with self._connection.transaction():
             await self._connection.execute(f"SET LOCAL lock_timeout = '{SESSIONS_END_WITHIN}'".encode())
             await self._connection.execute("SELECT pg_advisory_xact_lock(%s)", (ADOPTING,))
-            if (await self._holder(slot))[1] < after:
+            if (await self._holder(slot))[1] < self.dead_after:
                 return None
             await self._connection.execute(_END_SESSIONS, (owner_of(slot),))
-            found = await (
-                await self._connection.execute(_TAKE_JOBS, (owner_of(self._slot), owner_of(slot)))
-            ).fetchall()
+            found = await (await self._connection.execute(_TAKE_JOBS, (owner_of(self.slot), owner_of(slot)))).fetchall()
             await self._connection.execute("DELETE FROM slots WHERE slot = %s", (slot,))
         return [job_id for (job_id,) in found]
-
-    async def end_holder(self) -> None:
-        """End the sessions of a holder that is silent: its machine is gone, and the server has not noticed yet."""
-        assert self._connection is not None
-        await self._connection.execute(_END_HOLDER, self._lock)
 
     async def let_go(self) -> None:
         """The lock ends with its session. The row stays: whoever restarts us has time until a peer takes over."""
@@ -145,7 +153,7 @@ class Lease:
 
     @property
     def _lock(self) -> Sequence[int]:
-        return SLOT_LOCKS, self._slot
+        return SLOT_LOCKS, self.slot
 
     async def _holder(self, slot: int) -> tuple[str, float]:
         """Which process had it last, and for how many seconds it was silent; 0 for a slot that nobody ever held."""

@@ -3,8 +3,10 @@
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from bot import pictures
 from bot.brake import Brake
@@ -23,10 +25,11 @@ from bot.errors import (
 )
 from bot.guard import Limits, Policy
 from bot.images import Flag
-from bot.jobs import Cancelled, Failed, Finished, Uncertain
+from bot.jobs import Cancelled, Failed, Finished, Job, Uncertain
 from bot.ledger import State
 from bot.life import Life
 from bot.ports import DeliveryFailed, Keep, Prepared, Sighting, Ticket
+from bot.store import Store
 from tests.bot.house import House
 from tests.bot.making import ANNA, BEN, request
 from tests.doubles.backend import Account, Fate, PaintedBackend
@@ -619,3 +622,29 @@ async def test_an_engine_that_fails_for_a_moment_leaves_nobody_waiting(
         job, _ = await house.ask(request())
         assert isinstance((await house.over(job)).outcome, Finished)
     assert tries == [job.id] * 3
+
+
+async def test_a_commit_whose_answer_was_lost_is_looked_up_and_the_job_goes_on(tmp_path: Path) -> None:
+    class Deaf(Store):
+        async def accept(self, *given: Any, **more: Any) -> Job | None:
+            await super().accept(*given, **more)
+            raise sa.exc.OperationalError("COMMIT", {}, Exception("server closed the connection"))
+
+    async with House(tmp_path, PaintedBackend()) as house:
+        house.life.store = Deaf(house.database, house.life.gallery.pictures)
+        job, reply = await house.ask(request())
+        assert isinstance((await house.over(job)).outcome, Finished)
+        assert reply.closed
+        assert house.backend.posts == 1
+
+
+async def test_a_commit_that_was_not_made_is_told(tmp_path: Path) -> None:
+    class Away(Store):
+        async def accept(self, *given: Any, **more: Any) -> Job | None:
+            raise sa.exc.OperationalError("INSERT", {}, Exception("server closed the connection"))
+
+    async with House(tmp_path, PaintedBackend()) as house:
+        house.life.store = Away(house.database, house.life.gallery.pictures)
+        with pytest.raises(sa.exc.OperationalError):
+            await house.ask(request())
+        assert house.life.accounts.dollars == 0

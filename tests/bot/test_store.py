@@ -1,6 +1,7 @@
 """What is remembered, on both databases."""
 
 import asyncio
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from bot.store import Database, Store
 from bot.store import migrate as migrations
 from bot.store.tables import metadata
 from tests.bot.making import ANNA, BEN, SQUARE, job, request
+from tests.servers.postgres import new_database
 
 
 @pytest.fixture
@@ -267,3 +269,16 @@ async def test_finished_pictures_are_found_by_prompt_lora_and_person(store: Stor
     assert await seen(lora="owner/other") == [owl]
     assert await seen(lora="yar") == []
     assert await seen(BEN, before=owl) == [fox]
+
+
+async def test_a_connection_that_the_server_ended_is_replaced_unseen(postgres_url: str, tmp_path: Path) -> None:
+    with closing(Database(new_database(postgres_url), "easel-7")) as database:
+        migrations.upgrade(database)
+        store = Store(database, tmp_path)
+        await asyncio.gather(*(store.set_fact(str(number), "x") for number in range(12)))
+        others = sa.text(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'easel-7' AND pid <> pg_backend_pid()"
+        )
+        await database.write(lambda connection: connection.execute(others).close())
+        assert await asyncio.gather(*(store.fact(str(number)) for number in range(12))) == ["x"] * 12

@@ -1,0 +1,148 @@
+"""A slot is held by one process; who is silent loses it, and who comes back in time keeps it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
+
+import pytest
+import sqlalchemy as sa
+
+from bot.errors import BadSettings
+from bot.standing import Held
+from bot.store import Database
+from bot.store.lease import Lease, SlotLost, SlotTaken, owner_of
+from bot.store.migrate import upgrade
+from bot.store.tables import slots
+from tests.servers.postgres import new_database
+
+
+@pytest.fixture
+def url(postgres_url: str) -> str:
+    made = new_database(postgres_url)
+    with closing(Database(made)) as database:
+        upgrade(database)
+    return made
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    with closing(Database(url, owner_of(0))) as made:
+        yield made
+
+
+@pytest.fixture
+def other(url: str) -> Iterator[Database]:
+    """That of another process."""
+    with closing(Database(url, owner_of(1))) as made:
+        yield made
+
+
+@asynccontextmanager
+async def taken(database: Database, slot: int) -> AsyncIterator[Lease]:
+    lease = Lease(database, slot, "all", 30)
+    await lease.take()
+    try:
+        yield lease
+    finally:
+        await lease.let_go()
+
+
+async def silence(database: Database, slot: int, seconds: float) -> None:
+    """As if its last beat was so long ago."""
+    aged = slots.update().where(slots.c.slot == slot).values(beat_at=slots.c.beat_at - seconds)
+    await database.write(lambda connection: connection.execute(aged).close())
+
+
+async def test_a_slot_is_held_by_one_and_free_once_it_lets_go(database: Database, other: Database) -> None:
+    async with taken(database, 0):
+        with pytest.raises(SlotTaken):
+            await Lease(other, 0, "all", 30).take()
+    async with Held(Lease(other, 0, "all", 30)):  # it takes a moment until the server has heard
+        pass
+
+
+async def test_everyone_hears_of_everyone(database: Database, other: Database) -> None:
+    async with taken(database, 0) as one, taken(other, 1) as two:
+        await silence(database, 1, 60)
+        seen = {peer.slot: peer.silent_for for peer in await one.beat()}
+        assert seen[0] == 0.0
+        assert seen[1] > 59
+        await two.beat()
+        assert max(peer.silent_for for peer in await one.beat()) < 5
+
+
+async def test_only_a_silent_peer_is_adopted_and_then_it_has_lost_its_slot(database: Database, other: Database) -> None:
+    async with taken(database, 0) as one, taken(other, 1) as two:
+        assert await one.adopt(1) is None
+        await silence(database, 1, 31)
+        assert await one.adopt(1) == []
+        with pytest.raises(Exception):  # noqa: B017, PT011 - its session was ended: which error is the driver's affair
+            await two.beat()
+        await two.let_go()
+        with pytest.raises(SlotLost):
+            await two.beat()
+
+
+async def test_of_two_who_would_adopt_one_does(database: Database, other: Database, url: str) -> None:
+    with closing(Database(url, owner_of(2))) as third:
+        async with taken(database, 0) as one, taken(third, 2) as three:
+            async with taken(other, 1):
+                pass
+            await silence(database, 1, 31)
+            found = await asyncio.gather(one.adopt(1), three.adopt(1))
+            assert [one is None for one in found].count(True) == 1
+
+
+async def test_a_lost_connection_is_replaced_and_the_slot_kept(database: Database, other: Database) -> None:
+    async with taken(database, 0) as one, taken(other, 1):
+        ended = sa.text(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%beat_at%' AND pid <> pg_backend_pid()"
+        )
+        await one.beat()
+        await other.write(lambda connection: connection.execute(ended).close())
+        with pytest.raises(Exception):  # noqa: B017, PT011 - as above
+            await one.beat()
+        await one.let_go()
+        assert {peer.slot for peer in await one.beat()} >= {0}
+
+
+async def test_a_taken_slot_is_refused_and_told(database: Database, other: Database) -> None:
+    async with taken(database, 0):
+        held = Held(Lease(other, 0, "all", 30))
+        with pytest.raises(BadSettings, match="another Easel holds slot 0"):
+            await held.__aenter__()
+
+
+async def test_a_holder_that_is_silent_for_too_long_is_ended_by_its_successor(
+    database: Database, other: Database
+) -> None:
+    async with taken(database, 0):
+        await silence(other, 0, 31)
+        began = time.monotonic()
+        async with Held(Lease(other, 0, "all", 30)) as held:
+            assert held.sure
+        assert time.monotonic() - began < 4
+
+
+async def test_nothing_is_sure_while_the_server_is_away_and_then_it_is_again(database: Database) -> None:
+    async with Held(Lease(database, 0, "all", 5)) as held:
+        await held.hold()
+        held._beat_at -= 10
+        assert not held.sure
+        async with asyncio.timeout(5):
+            await held.hold()  # the next beat
+        assert held.sure
+
+
+async def test_who_is_silent_is_not_counted_on(database: Database, other: Database) -> None:
+    async with taken(other, 1), Held(Lease(database, 0, "all", 30)) as held:
+        assert held.owners == ["easel-0", "easel-1"]
+        assert held.workers == 2
+        await silence(database, 1, 4)
+        async with asyncio.timeout(5):
+            while held.owners != ["easel-0"]:
+                await asyncio.sleep(0.05)
+        assert held.workers == 1
