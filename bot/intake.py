@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 import structlog
-from ulid import ULID
 
 from bot import cards, metrics
 from bot.errors import BadRequest, BudgetReached, DiskFull, LimitReached, NotAllowed, OperatorMustAct, TryAgain
 from bot.gate import Entrant, Gate
 from bot.guard import Limits, Usage
 from bot.images import ImageRequest
-from bot.jobs import Cancelled, Generating, Job, Place, Progress, Requester, Waiting
+from bot.jobs import Cancelled, Generating, Job, Place, Progress, Requester, Waiting, new_id
 from bot.ledger import State
 from bot.life import Life
 from bot.pacing import Usual, backoff, kind, usual_wait
@@ -236,7 +235,7 @@ class Intake:
         with self._alerting():
             self._check(requester, request)
         job = Job(
-            id=str(ULID()),
+            id=new_id(),
             short="",
             request=request,
             requester=requester,

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from ulid import PureRandomPolicy, ULIDGenerator
+
 from bot.images import ImageRequest, Missing, Picture
+
+_IDS = ULIDGenerator(policy=PureRandomPolicy())
+
+
+def new_id() -> str:
+    """A job's ULID. The library would count on within a millisecond, and people see the beginning of the random part."""
+    return str(_IDS.generate())
 
 
 @dataclass(frozen=True, slots=True)

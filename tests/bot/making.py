@@ -4,10 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ulid import ULID
-
 from bot.images import ImageRequest, Lora, Size
-from bot.jobs import Job, Place, Requester
+from bot.jobs import Job, Place, Requester, new_id
 
 ANNA = Requester("double", "1", "Anna")
 BEN = Requester("double", "2", "Ben")
@@ -20,7 +18,7 @@ def request(prompt: str = "a red fox", seed: int = 7, **more: Any) -> ImageReque
 
 def job(asked: ImageRequest | None = None, requester: Requester = ANNA, **more: Any) -> Job:
     made = Job(
-        id=str(ULID()),
+        id=new_id(),
         short="",
         request=asked or request(loras=(Lora("owner/yarn", 0.8, "yarn"),)),
         requester=requester,

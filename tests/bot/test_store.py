@@ -127,6 +127,12 @@ async def test_people_find_a_job_by_what_they_see(store: Store) -> None:
         assert await store.find(text) is None, text
 
 
+async def test_jobs_of_one_moment_have_short_ids_as_short_as_others(store: Store) -> None:
+    made = [job() for _ in range(50)]
+    kept = await asyncio.gather(*(accepted(store, one) for one in made))
+    assert {len(one.short) for one in kept} == {6}
+
+
 async def test_two_jobs_with_one_beginning_get_different_short_ids(store: Store) -> None:
     first = await accepted(store, job())
     twin = replace(job(), id=first.id[:10] + first.id[10:17] + ("0" * 9))
