@@ -27,20 +27,22 @@ _LOCK = sa.text("SELECT pg_advisory_xact_lock(:key)").bindparams(key=SPENDING)
 _CHARGED = ("intended", "posting", "submitted")
 _COUNTED = (*_CHARGED, "uncertain")
 _SINCE: sa.BindParameter[float] = sa.bindparam("since")
-_UNTIL: sa.BindParameter[float] = sa.bindparam("until")
 
-_DOLLARS = sa.select(sa.func.coalesce(sa.func.sum(ledger.c.price), 0.0)).where(
-    ledger.c.charged_at > _SINCE, ledger.c.charged_at <= _UNTIL, ledger.c.state.in_(_COUNTED)
-)
+_DOLLARS = sa.select(sa.func.coalesce(sa.func.sum(ledger.c.price), 0.0)).where(ledger.c.state.in_(_COUNTED))
+_SETTLED = _DOLLARS.where(ledger.c.charged_at > _SINCE, ledger.c.charged_at <= sa.bindparam("until"))
+_LATELY = _DOLLARS.where(ledger.c.charged_at > sa.bindparam("lately"))
 _PICTURES = sa.select(sa.func.coalesce(sa.func.sum(ledger.c.pictures), 0)).where(
     ledger.c.charged_at > _SINCE, ledger.c.state.in_(_CHARGED)
 )
 _PICTURES_OF = _PICTURES.where(ledger.c.person == sa.bindparam("person"))
 _PICTURES_OF_ALL = _PICTURES.where(ledger.c.person.like(sa.bindparam("people")))
-_OPEN = (
+# One statement for all that a job is held against: each of its own would be a round trip under the lock.
+_USAGE = (
     sa.select(
         sa.func.count().filter(jobs.c.state == "running").label("running"),
         sa.func.count().filter(jobs.c.state == "waiting").label("waiting"),
+        _PICTURES_OF.scalar_subquery().label("pictures"),
+        _LATELY.scalar_subquery().label("dollars"),
     )
     .select_from(jobs)
     .where(
@@ -71,9 +73,9 @@ class Spent:
         """Sum up what is too old to change but by being given back. Called about once a minute."""
         now = self.clock()
         until = now - SKEW
-        self._settled = float(connection.execute(_DOLLARS, {"since": now - DAY, "until": until}).scalar_one())
+        self._settled = float(connection.execute(_SETTLED, {"since": now - DAY, "until": until}).scalar_one())
         self._until = until
-        self._last = self._settled + self._lately(connection)
+        self._last = self._settled + float(connection.execute(_LATELY, {"lately": self._lately}).scalar_one())
 
     def lock(self, connection: sa.Connection) -> None:
         """Until the transaction ends, nobody else may reserve anything."""
@@ -81,18 +83,24 @@ class Spent:
 
     def usage(self, connection: sa.Connection, requester: Requester, but: str = "") -> Usage:
         """What counts against this person and everybody, without the job `but`."""
-        since = self.clock() - DAY
-        person = {"platform": requester.platform, "requester": requester.id, "but": but}
-        running, waiting = connection.execute(_OPEN, person).one()
-        pictures = connection.execute(_PICTURES_OF, {"since": since, "person": requester.key}).scalar_one()
-        self._last = self._settled + self._lately(connection)
-        return Usage(running, waiting, int(pictures), self._last)
+        values = {
+            "since": self.clock() - DAY,
+            "lately": self._lately,
+            "person": requester.key,
+            "platform": requester.platform,
+            "requester": requester.id,
+            "but": but,
+        }
+        found = connection.execute(_USAGE, values).one()
+        self._last = self._settled + float(found.dollars)
+        return Usage(found.running, found.waiting, int(found.pictures), self._last)
 
     def pictures_of(self, connection: sa.Connection, platform: str) -> int:
         """Charged to all of one platform's people."""
         values = {"since": self.clock() - DAY, "people": f"{platform}:%"}
         return int(connection.execute(_PICTURES_OF_ALL, values).scalar_one())
 
-    def _lately(self, connection: sa.Connection) -> float:
-        values = {"since": max(self._until, self.clock() - DAY), "until": self.clock() + DAY}
-        return float(connection.execute(_DOLLARS, values).scalar_one())
+    @property
+    def _lately(self) -> float:
+        """What is younger is not settled yet."""
+        return max(self._until, self.clock() - DAY)
