@@ -15,7 +15,7 @@ from bot.bell import Bell
 from bot.guard import Limits
 from bot.images import ImageRequest
 from bot.jobs import Job, Requester
-from bot.ledger import Ledger
+from bot.ledger import Entry, Ledger
 from bot.standing import Held
 from bot.store import Database, admission
 from bot.store.admission import Bounds, Queue
@@ -62,16 +62,17 @@ class Common:
         self.limits.check(usage, pictures=request.count, price=price)
         more(connection)
 
-    def reserve(self, connection: sa.Connection, job: Job, price: float, more: More) -> None:
+    def reserve(self, connection: sa.Connection, job: Job, price: float, more: More) -> Entry:
         """In the transaction that accepts the job, once its row is there: check, and reserve what it will cost.
 
         Nobody else is counted meanwhile.
         """
         self.spent.lock(connection)
         self.check(connection, job.requester, job.request, price, more, but=job.id)
-        self.ledger.reserve(connection, job, price)
+        entry = self.ledger.reserve(connection, job, price)
         if not self.runs:
             self.bell.ring_in(connection, "job")
+        return entry
 
     async def let_in(self, most: int) -> list[str]:
         """Our jobs that may go to the API now; they are marked as running."""

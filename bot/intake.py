@@ -20,7 +20,7 @@ from bot.gate import Entrant, Gate
 from bot.guard import Limits, Usage
 from bot.images import ImageRequest
 from bot.jobs import Cancelled, Generating, Job, Place, Progress, Requester, Waiting, new_id
-from bot.ledger import State
+from bot.ledger import Entry, State
 from bot.life import Life
 from bot.pacing import Usual, backoff, kind, usual_wait
 from bot.ports import DeliveryFailed, Reply
@@ -264,18 +264,25 @@ class Intake:
             return await self._replayed(requester, delivery_key, ordinal)
         metrics.accepted(place.platform)
         log.info("accepted", job=kept.id, platform=place.platform, pictures=request.count)
-        if self._common is None or self._common.runs:
-            self._life.hand_over(kept, reply.key)
+        if self._runs:
             self._queue(kept, reply)
         return kept
 
     async def _commit(self, job: Job, delivery_key: str, ordinal: int, message_key: str) -> Job | None:
         values: dict[str, Any] = {}
+        reserved: Entry | None = None
+
+        def reserve(connection: sa.Connection) -> None:
+            nonlocal reserved
+            assert common is not None
+            capped = self._capped(common, job.requester, job.request)
+            reserved = common.reserve(connection, job, self.price(job.request), capped)
+
         if (common := self._common) is not None:
-            values = {"owner": common.owner, "check": lambda connection: self._reserve(common, connection, job)}
+            values = {"owner": common.owner, "check": reserve}
         store = self._life.store
         try:
-            return await store.accept(
+            kept = await store.accept(
                 job,
                 delivery_key=delivery_key,
                 ordinal=ordinal,
@@ -287,11 +294,15 @@ class Intake:
             record = await store.delivered_as(job.requester.platform, delivery_key, ordinal)
             if record is None:
                 raise
-            return record.job if record.job.id == job.id else None
+            kept = record.job if record.job.id == job.id else None
+        if kept is not None and self._runs:
+            self._life.hand_over(kept, message_key, reserved)
+        return kept
 
-    def _reserve(self, common: Common, connection: sa.Connection, job: Job) -> None:
-        capped = self._capped(common, job.requester, job.request)
-        common.reserve(connection, job, self.price(job.request), capped)
+    @property
+    def _runs(self) -> bool:
+        """Whether what is accepted here is ours to run."""
+        return self._common is None or self._common.runs
 
     def _capped(self, common: Common, requester: Requester, request: ImageRequest) -> Callable[[sa.Connection], None]:
         def check(connection: sa.Connection) -> None:

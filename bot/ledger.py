@@ -88,9 +88,11 @@ class Ledger:
         conflict = insert(database, ledger).on_conflict_do_nothing(index_elements=["job_id"])
         self._intend = conflict.returning(ledger.c.job_id)
 
-    def reserve(self, connection: sa.Connection, job: Job, price: float) -> None:
+    def reserve(self, connection: sa.Connection, job: Job, price: float) -> Entry:
         """Write the line in the transaction that accepts the job: from then on every process counts it."""
-        connection.execute(self._intend, _line(job, price)).close()
+        row = _line(job, price)
+        connection.execute(self._intend, row).close()
+        return _intended(row)
 
     async def intend(self, job: Job, price: float) -> Entry:
         """Write down what will be paid, once, and that the job runs; a repeated call returns the line as it stands."""
@@ -99,9 +101,7 @@ class Ledger:
         def work(connection: sa.Connection) -> Entry:
             connection.execute(_STARTED, {"of": job.id})
             if connection.execute(self._intend, row).first():
-                return Entry(
-                    job.id, row["person"], State.INTENDED, row["pictures"], price, row["charged_at"], None, None
-                )
+                return _intended(row)
             return _entry(connection.execute(_GET, {"of": job.id}).mappings().one())
 
         return await self._database.write(work)
@@ -203,6 +203,13 @@ def _line(job: Job, price: float) -> dict[str, Any]:
         "price": price,
         "charged_at": _now(),
     }
+
+
+def _intended(row: dict[str, Any]) -> Entry:
+    """A line as it was just written."""
+    return Entry(
+        row["job_id"], row["person"], State.INTENDED, row["pictures"], row["price"], row["charged_at"], None, None
+    )
 
 
 def _entry(row: sa.RowMapping) -> Entry:

@@ -95,6 +95,7 @@ class Life:
     dice: random.Random = field(default_factory=random.Random)
     look_for: float = LOOK_FOR
     _fresh: dict[str, Record] = field(default_factory=dict)
+    _reserved: dict[str, Entry] = field(default_factory=dict)
     _late: set[str] = field(default_factory=set)
     _posting: int = 0
     _draining: bool = False
@@ -120,15 +121,18 @@ class Life:
             record = await self._end(record, end)
         return await self._deliver(record)
 
-    def hand_over(self, job: Job, message_key: str) -> None:
-        """A job that was accepted here a moment ago: its row need not be read again."""
+    def hand_over(self, job: Job, message_key: str, reserved: Entry | None) -> None:
+        """A job that was accepted here a moment ago: its row, and its line if it has one, need not be read again."""
         self._fresh[job.id] = Record.fresh(job, message_key, self.store.owner)
+        if reserved is not None:
+            self._reserved[job.id] = reserved
 
     # ---- submit ----
 
     async def submit(self, job: Job) -> Entry | End:
         """Bring the job to the API, paid once: what to follow, or how it ended."""
-        entry = await self.ledger.intend(job, self.pricing.price(job.request))
+        # What became of a reserved line meanwhile, the right to POST tells.
+        entry = self._reserved.pop(job.id, None) or await self.ledger.intend(job, self.pricing.price(job.request))
         self.accounts.mirror(entry)
         match entry.state:
             case State.SUBMITTED:
@@ -209,7 +213,7 @@ class Life:
         if not await self.store.holds(job.id):
             raise NotOurs
         entry = await self._entry(job)
-        if entry.state is State.INTENDED:
+        if entry.state in (State.INTENDED, State.RETURNED):
             await self._give_back(job)
             return End(Cancelled(paid=False))
         return await self._reconcile(job, entry) if entry.state is State.POSTING else entry
@@ -338,6 +342,7 @@ class Life:
     async def deliver(self, job_id: str, within: float = DELIVER_WITHIN) -> bool:
         """Show the one visible answer and close the job. False if it can't be shown now, `within` so many seconds."""
         self._fresh.pop(job_id, None)
+        self._reserved.pop(job_id, None)
         return await self._deliver(await self.store.get(job_id), within)
 
     async def _deliver(self, record: Record, within: float = DELIVER_WITHIN) -> bool:
