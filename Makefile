@@ -5,7 +5,7 @@ PY     := $(VENV)/bin/python
 UV     := $(VENV)/bin/uv
 STAMP  := $(VENV)/.synced
 
-.PHONY: setup run doctor invite manifest test check bench lock clean
+.PHONY: setup run doctor invite manifest test check bench chaos lock clean
 
 setup: $(STAMP)
 
@@ -31,6 +31,9 @@ check: setup
 
 test: check
 	$(PY) -m pytest -n 4 --dist worksteal
+
+chaos: setup
+	$(PY) -m tests.chaos
 
 bench: setup
 	$(PY) -m tests.bench

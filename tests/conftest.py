@@ -4,11 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers.postgres import postgres
+from tests.servers.postgres import Postgres, postgres_server
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
+def postgres() -> Iterator[Postgres]:
     """A real Postgres, started when the first test asks for it."""
-    with postgres() as url:
-        yield url
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres: Postgres) -> str:
+    return postgres.url

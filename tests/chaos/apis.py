@@ -61,7 +61,7 @@ async def answers_lost(world: World) -> None:
 
 async def submits_lost(world: World) -> None:
     """Some never arrive, and nobody can know: these are the only ones that may be uncertain."""
-    for _ in range(world.dice.randint(1, 4)):
+    for _ in range(world.some(1, 4)):
         world.doubts += 1
         lost = [faults.dropped(accepts=False), faults.server_error(500), faults.server_error(504, seconds=1.0)]
         world.simulator.plan("submit", *_among(world, world.dice.choice(lost)))

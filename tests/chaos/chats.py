@@ -66,16 +66,16 @@ async def discord_too_many(world: World) -> None:
 async def discord_loses_answers(world: World) -> None:
     """It has done what it was asked, and the bot never hears of it; or it answers 500 and 503."""
     server = _discord(world)
-    server.fail("*", r"/(webhooks|channels)/", after=True, drop=True, times=world.dice.randint(5, 15))
-    server.fail("*", r"/(webhooks|channels)/", after=True, status=503, times=world.dice.randint(3, 8))
-    server.fail("*", r"/(webhooks|channels)/", status=500, times=world.dice.randint(3, 8))
+    server.fail("*", r"/(webhooks|channels)/", after=True, drop=True, times=world.some(5, 15))
+    server.fail("*", r"/(webhooks|channels)/", after=True, status=503, times=world.some(3, 8))
+    server.fail("*", r"/(webhooks|channels)/", status=500, times=world.some(3, 8))
     await world.all_asked.wait()
 
 
 async def discord_cuts(world: World) -> None:
     """The gateway is cut again and again, with and without a word; its sessions may be forgotten."""
     server = _discord(world)
-    for _ in range(world.dice.randint(3, 6)):
+    for _ in range(world.some(3, 6)):
         await world.moment(1.0)
         way = world.dice.randrange(4)
         if way == 0:
@@ -117,9 +117,9 @@ async def slack_loses_answers(world: World) -> None:
     """It has done what it was asked, and the bot never hears of it."""
     server = _slack(world)
     for method in (r"^chat\.update$", r"^files\.completeUploadExternal$", r"^files\.info$", r"^chat\.delete$"):
-        server.fail(method, after=True, drop=True, times=world.dice.randint(1, 4))
-        server.fail(method, status=503, times=world.dice.randint(1, 3))
-    server.lost_shares = world.dice.randint(0, 2)
+        server.fail(method, after=True, drop=True, times=world.some(1, 4))
+        server.fail(method, status=503, times=world.some(1, 3))
+    server.lost_shares = world.some(0, 2)
     server.share_delay = world.dice.choice((0.05, 1.0, 3.0))
     await world.all_asked.wait()
 
@@ -127,7 +127,7 @@ async def slack_loses_answers(world: World) -> None:
 async def slack_cuts(world: World) -> None:
     """Sockets are cut, or asked to come again."""
     server = _slack(world)
-    for _ in range(world.dice.randint(3, 6)):
+    for _ in range(world.some(3, 6)):
         await world.moment(1.0)
         if world.dice.random() < 0.3:
             await server.refresh_sockets()

@@ -17,7 +17,7 @@ def _postgres(world: World) -> Postgres:
 
 async def restarted(world: World) -> None:
     """Postgres is restarted once or twice, and is away for some seconds."""
-    for _ in range(world.dice.randint(1, 2)):
+    for _ in range(world.some(1, 2)):
         await world.moment()
         await asyncio.to_thread(_postgres(world).stop)
         await asyncio.sleep(world.a_while(0.2, 5.0))
@@ -41,7 +41,7 @@ async def crashed_with_us(world: World) -> None:
 
 async def cut(world: World) -> None:
     """Every connection is ended from the server's side, again and again."""
-    for _ in range(world.dice.randint(3, 8)):
+    for _ in range(world.some(3, 8)):
         await world.moment(0.8)
         await asyncio.to_thread(_postgres(world).cut)
 

@@ -39,7 +39,7 @@ POINTS = {
 
 async def at_random(world: World) -> None:
     """One to three times, at any moment; once killed, it may stay away for a while."""
-    for _ in range(world.dice.randint(1, 3)):
+    for _ in range(world.some(1, 3)):
         await world.moment(2.5)
         await world.kill_and_start(world.bot, away=world.dice.choice((0.0, 0.0, 1.0)))
 
@@ -48,7 +48,7 @@ async def while_starting(world: World) -> None:
     """Killed, and again and again before it has come up."""
     await world.moment(2.0)
     await world.kill(world.bot)
-    for _ in range(3):
+    for _ in range(world.some(1, 3)):
         await world.bot.start(online=False)
         await world.moment(2.5)
         await world.kill(world.bot)
@@ -57,7 +57,7 @@ async def while_starting(world: World) -> None:
 
 async def at_a_boundary(world: World) -> None:
     """At a step boundary of a job, and then perhaps at another one of what was resumed."""
-    for _ in range(world.dice.randint(1, 2)):
+    for _ in range(world.some(1, 2)):
         await world.kill(world.bot)
         await world.bot.start(fatal=_point(world), clear=False)
         await _until_dead(world)
@@ -66,7 +66,7 @@ async def at_a_boundary(world: World) -> None:
 
 def _point(world: World) -> str:
     known = [point for name, points in POINTS.items() if getattr(world, name) is not None for point in points]
-    return f"{world.dice.choice(known)} {world.dice.randint(1, 12)}"
+    return f"{world.dice.choice(known)} {world.dice.randint(1, 12 if world.long else 4)}"
 
 
 async def _until_dead(world: World) -> None:
@@ -81,16 +81,15 @@ async def inside_the_post(world: World) -> None:
     """The API has the request, and charges it; its answer comes late, and nobody is there for it."""
     await world.moment(1.0)
     world.simulator.plan("submit", *[faults.late(20.0)] * LANES)
-    before = world.simulator.posts
-    async with asyncio.timeout(30):
-        await world.simulator.until(lambda: world.simulator.posts >= before + world.dice.randint(1, LANES), 30)
+    enough = world.simulator.posts + world.dice.randint(1, LANES)
+    await world.simulator.until(lambda: world.simulator.posts >= enough, 30)
     await world.kill_and_start(world.bot)
     world.simulator.heal("submit")
 
 
 async def stop_and_start(world: World) -> None:
     """SIGTERM, as an upgrade does: nothing may be uncertain."""
-    for _ in range(2):
+    for _ in range(world.some(1, 2)):
         await world.moment(1.5)
         await world.bot.stop()
         await world.bot.start()

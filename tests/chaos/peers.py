@@ -19,7 +19,7 @@ ADOPTED_WITHIN = 30.0
 
 async def killed(world: World) -> None:
     """kill -9 of one after the other, each started again at once, by its supervisor."""
-    for _ in range(world.dice.randint(1, 3)):
+    for _ in range(world.some(1, 3)):
         await world.moment(1.5)
         await world.kill_and_start(world.dice.choice(world.bots))
 
@@ -68,7 +68,7 @@ async def cut_off(world: World) -> None:
     """The database ends every session of one process, again and again; it is the only one that notices."""
     assert world.postgres is not None
     bot = world.dice.choice(world.bots)
-    for _ in range(world.dice.randint(2, 5)):
+    for _ in range(world.some(2, 5)):
         await world.moment(1.0)
         await asyncio.to_thread(world.postgres.cut, owner_of(bot.slot))
 

@@ -16,7 +16,8 @@ from tests.chaos.world import World, until_known, world
 from tests.servers.postgres import Postgres
 
 JOBS = 30
-ASKED_WITHIN = 3.0
+PER_SECOND = 10.0
+"""How fast people ask."""
 RUN_WITHIN = 300.0
 DECIDED_WITHIN = 5.0
 """Seconds after which a command that was neither accepted nor refused is taken for lost: it was acknowledged, and then
@@ -51,7 +52,7 @@ async def run(
 async def _live(here: World, kind: Kind, jobs: int) -> None:
     await asyncio.gather(*(bot.start() for bot in here.bots))
     async with asyncio.TaskGroup() as group:
-        group.create_task(here.ask_all(jobs, ASKED_WITHIN))
+        group.create_task(here.ask_all(jobs, jobs / PER_SECOND))
         group.create_task(kind.fault(here))
     await _ask_again(here, jobs)
 

@@ -112,6 +112,10 @@ class World:
         """Seconds: any number of them in the long form, the least in the short one."""
         return self.dice.uniform(least, most) if self.long else least
 
+    def some(self, least: int, most: int) -> int:
+        """How often: any number of times in the long form, the least in the short one."""
+        return self.dice.randint(least, most) if self.long else least
+
 
 async def until(fact: Callable[[], object], seconds: float) -> None:
     """Look again and again, for what tells nobody when it changes. Raises TimeoutError."""
@@ -152,7 +156,7 @@ async def world(
             slack.limits.burst = 4.0
             crowds.append(SlackPeople(slack, dice))
         url = (
-            await asyncio.to_thread(ready_database, postgres.url)
+            await asyncio.to_thread(ready_database, postgres.url, slots)
             if postgres
             else f"sqlite:///{folder / 'data' / 'easel.sqlite'}"
         )
