@@ -119,7 +119,7 @@ async def slack_loses_answers(world: World) -> None:
     for method in (r"^chat\.update$", r"^files\.completeUploadExternal$", r"^files\.info$", r"^chat\.delete$"):
         server.fail(method, after=True, drop=True, times=world.some(1, 4))
         server.fail(method, status=503, times=world.some(1, 3))
-    server.lost_shares = world.some(0, 2)
+    server.lost_shares = world.dice.randint(0, 2)
     server.share_delay = world.dice.choice((0.05, 1.0, 3.0))
     await world.all_asked.wait()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from adapters.wavespeed import faults
 from tests.chaos.world import LANES, World
 

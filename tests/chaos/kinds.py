@@ -17,13 +17,13 @@ ON_DISCORD, ON_SLACK = (DISCORD, BOTH), (SLACK, BOTH)
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`chats` are the choices of platforms. `patience` is the seconds from the last command on in which all jobs end.
+    """`faults` come one after the other, and people ask during each. `chats` are the choices of platforms. `patience` is the seconds from the last command on in which all jobs end.
 
     `weight` is its share among the runs.
     """
 
     name: str
-    fault: Fault
+    faults: tuple[Fault, ...]
     databases: tuple[str, ...] = (SQLITE, POSTGRES)
     chats: tuple[tuple[str, ...], ...] = (DISCORD, SLACK, BOTH)
     slots: int = 1
@@ -35,35 +35,35 @@ class Kind:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("kill", kills.at_random, weight=3),
-        Kind("kill-starting", kills.while_starting),
-        Kind("kill-boundary", kills.at_a_boundary, weight=3),
-        Kind("kill-in-post", kills.inside_the_post, weight=2),
-        Kind("stop", kills.stop_and_start),
-        Kind("api-down", apis.down),
-        Kind("api-slow", apis.slow),
-        Kind("api-429", apis.too_many, patience=150.0),
-        Kind("api-answers-lost", apis.answers_lost, weight=2),
-        Kind("api-submits-lost", apis.submits_lost),
-        Kind("discord-down", chats.discord_down, chats=ON_DISCORD),
-        Kind("discord-down-kill", chats.discord_down_and_killed, chats=ON_DISCORD),
-        Kind("discord-429", chats.discord_too_many, chats=ON_DISCORD),
-        Kind("discord-answers-lost", chats.discord_loses_answers, chats=ON_DISCORD),
-        Kind("discord-cuts", chats.discord_cuts, chats=ON_DISCORD),
-        Kind("slack-down", chats.slack_down, chats=ON_SLACK),
-        Kind("slack-down-kill", chats.slack_down_and_killed, chats=ON_SLACK),
-        Kind("slack-429", chats.slack_too_many, chats=ON_SLACK),
-        Kind("slack-answers-lost", chats.slack_loses_answers, chats=ON_SLACK, patience=150.0),
-        Kind("slack-cuts", chats.slack_cuts, chats=ON_SLACK),
-        Kind("postgres-restart", databases.restarted, databases=(POSTGRES,)),
-        Kind("postgres-crash", databases.crashed, databases=(POSTGRES,)),
-        Kind("postgres-crash-kill", databases.crashed_with_us, databases=(POSTGRES,)),
-        Kind("postgres-cuts", databases.cut, databases=(POSTGRES,)),
-        Kind("sqlite-locked", databases.locked, databases=(SQLITE,)),
+        Kind("kill", (kills.at_random,), weight=3),
+        Kind("kill-starting", (kills.while_starting,)),
+        Kind("kill-boundary", (kills.at_a_boundary,), weight=3),
+        Kind("kill-in-post", (kills.inside_the_post,), weight=2),
+        Kind("stop", (kills.stop_and_start,)),
+        Kind("api-down", (apis.down,)),
+        Kind("api-slow", (apis.slow,)),
+        Kind("api-429", (apis.too_many,), patience=150.0),
+        Kind("api-answers-lost", (apis.answers_lost,), weight=2),
+        Kind("api-submits-lost", (apis.submits_lost,)),
+        Kind("discord-down", (chats.discord_down,), chats=ON_DISCORD),
+        Kind("discord-down-kill", (chats.discord_down_and_killed,), chats=ON_DISCORD),
+        Kind("discord-429", (chats.discord_too_many,), chats=ON_DISCORD),
+        Kind("discord-answers-lost", (chats.discord_loses_answers,), chats=ON_DISCORD),
+        Kind("discord-cuts", (chats.discord_cuts,), chats=ON_DISCORD),
+        Kind("slack-down", (chats.slack_down,), chats=ON_SLACK),
+        Kind("slack-down-kill", (chats.slack_down_and_killed,), chats=ON_SLACK),
+        Kind("slack-429", (chats.slack_too_many,), chats=ON_SLACK),
+        Kind("slack-answers-lost", (chats.slack_loses_answers,), chats=ON_SLACK, patience=150.0),
+        Kind("slack-cuts", (chats.slack_cuts,), chats=ON_SLACK),
+        Kind("postgres-restart", (databases.restarted,), databases=(POSTGRES,)),
+        Kind("postgres-crash", (databases.crashed,), databases=(POSTGRES,)),
+        Kind("postgres-crash-kill", (databases.crashed_with_us,), databases=(POSTGRES,)),
+        Kind("postgres-cuts", (databases.cut,), databases=(POSTGRES,)),
+        Kind("sqlite-locked", (databases.locked,), databases=(SQLITE,)),
         *(
             Kind(
                 f"{name}-{slots}",
-                fault,
+                (fault,),
                 databases=(POSTGRES,),
                 chats=(DISCORD, DISCORD, BOTH),
                 slots=slots,
@@ -80,6 +80,18 @@ KINDS = {
                 ("peers-mixed", peers.mixed, 3),
             )
         ),
-        Kind("mixed", mixed.at_once, weight=4, patience=150.0),
+        Kind("mixed", (mixed.at_once,), weight=4, patience=150.0),
     )
 }
+
+
+def together(*names: str) -> Kind:
+    """One run of several kinds' faults, where all of them can be."""
+    found = [KINDS[name] for name in names]
+    return Kind(
+        " ".join(names),
+        tuple(fault for kind in found for fault in kind.faults),
+        chats=tuple(chats for chats in (DISCORD, SLACK, BOTH) if all(chats in kind.chats for kind in found)),
+        slots=max(kind.slots for kind in found),
+        patience=max(kind.patience for kind in found),
+    )

@@ -51,10 +51,11 @@ async def run(
 
 async def _live(here: World, kind: Kind, jobs: int) -> None:
     await asyncio.gather(*(bot.start() for bot in here.bots))
-    async with asyncio.TaskGroup() as group:
-        group.create_task(here.ask_all(jobs, jobs / PER_SECOND))
-        group.create_task(kind.fault(here))
-    await _ask_again(here, jobs)
+    for fault in kind.faults:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(here.ask_all(jobs, jobs / PER_SECOND))
+            group.create_task(fault(here))
+    await _ask_again(here, jobs * len(kind.faults))
 
 
 async def _ask_again(here: World, jobs: int) -> None:

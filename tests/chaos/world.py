@@ -74,6 +74,7 @@ class World:
         self.asked[number] = await crowd.ask(number)
 
     async def ask_all(self, count: int, seconds: float) -> None:
+        self.all_asked.clear()
         for gap in gaps(self.dice, seconds, count):
             await asyncio.sleep(gap)
             await self.ask()
