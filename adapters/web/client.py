@@ -10,7 +10,6 @@ from aiohttp import web
 
 from adapters.web.address import Address
 from adapters.web.api import Api, Known
-from adapters.web.board import Board
 from adapters.web.events import RETRY, Hub, Window
 from adapters.web.guard import HEADERS, Guard
 from adapters.web.home import Home, settle
@@ -76,7 +75,6 @@ class Web:
         """It needs no account anywhere."""
 
     async def serve(self, easel: Easel) -> None:
-        assert self._home is not None
         self._serving = True
         await self._closed.wait()
 
@@ -89,7 +87,7 @@ class Web:
 
     def reopen(self, address: str) -> WebReply:
         """Raises ValueError for a text that is no address of ours."""
-        return WebReply(self._board, Address.parse(address))
+        return WebReply(self._any_home().board, Address.parse(address))
 
     @property
     def ready(self) -> bool:
@@ -111,9 +109,6 @@ class Web:
             await self._home.board.close()
 
     # ---- who asks ----
-
-    def _board(self) -> Board | None:
-        return self._home.board if self._home else None
 
     def _any_home(self) -> Home:
         if self._home is None:

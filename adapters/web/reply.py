@@ -10,9 +10,6 @@ from adapters.web.board import Board
 from bot.cards import Card
 from bot.ports import Keep
 
-FindBoard = Callable[[], Board | None]
-"""The channel; None until Easel is at home, when no window is open either: the rows alone say what people will see."""
-
 
 class WebReply:
     """A `bot.ports.Reply`. `left_over` gets the end of a message that no job came of."""
@@ -20,7 +17,7 @@ class WebReply:
     expires_at: datetime | None = None
 
     def __init__(
-        self, board: FindBoard, address: Address, left_over: Callable[[Card], Awaitable[None]] | None = None
+        self, board: Board, address: Address, left_over: Callable[[Card], Awaitable[None]] | None = None
     ) -> None:
         self._board = board
         self._address = address
@@ -40,17 +37,14 @@ class WebReply:
         return not self._address.private
 
     async def show(self, card: Card) -> bool:
-        board = self._board()
-        return await board.show(self._address, card) if board and not self._closed else True
+        return self._closed or await self._board.show(self._address, card)
 
     async def close(self, card: Card, keep: Keep | None = None) -> str:
         self._closed = True
-        board = self._board()
-        if board is not None and not await board.end(self._address, card):
-            await (self._left_over(card) if self._left_over else board.whisper(self._address, card))
+        if not await self._board.end(self._address, card):
+            await (self._left_over(card) if self._left_over else self._board.whisper(self._address, card))
         self._address = self._address.cleared()
         return str(self._address)
 
     async def whisper(self, card: Card) -> None:
-        if (board := self._board()) is not None:
-            await board.whisper(self._address, card)
+        await self._board.whisper(self._address, card)

@@ -72,7 +72,7 @@ class WebTurn:
             return BriefReply(self, address)
         self._opened = address
         asyncio.get_running_loop().call_later(AT_ONCE, self._give_message, address.key)
-        return WebReply(lambda: self._board, address, self._left_over)
+        return WebReply(self._board, address, self._left_over)
 
     async def read(self, attachment: Attachment, *, most: int) -> bytes:
         return await self._uploads.read(attachment, self._question.person.id, most=most)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -168,6 +169,18 @@ async def test_who_draws_without_a_page_is_heard_of(tmp_path: Path, url: str) ->
         painting.done.set()
         async with worker:
             assert (await window.over(key))["card"]["title"] == "Done"
+
+
+async def test_a_request_that_a_proxy_sends_to_two_processes_is_one_job(here: Playground, there: Playground) -> None:
+    ana = await here.visitor()
+    moved = await at(there, ana)
+    window = await ana.window()
+    again = {"request_id": str(uuid4())}
+    one, two = await asyncio.gather(ana.say("a red fox", **again), moved.say("a red fox", **again))
+    assert one == two
+    await window.over(one["key"])
+    assert [it["key"] for it in (await moved.get("/api/start"))["messages"]] == [one["key"]]
+    assert here.backend.posts + there.backend.posts == 1
 
 
 async def test_a_window_that_moves_to_another_process_starts_over(here: Playground, there: Playground) -> None:
