@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Protocol
 
 from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request, Response, expect
-
-from tests.browser.playground import Playground
 
 WAIT = 20_000
 """Milliseconds for what takes the picture's time."""
 
 
+class Reached(Protocol):
+    """Where the page is: a process, or a proxy before several."""
+
+    url: str
+
+
 class Visitor:
     """One window in a browser profile of its own. `wrong` is what the page complained of itself."""
 
-    def __init__(self, page: Page, easel: Playground) -> None:
+    def __init__(self, page: Page, easel: Reached) -> None:
         self.page = page
         self.easel = easel
         self.wrong: list[str] = []
@@ -114,7 +118,7 @@ class Visitor:
         assert not self.foreign, self.foreign
 
 
-async def visitor(browser: Browser, easel: Playground, **context: Any) -> Visitor:
+async def visitor(browser: Browser, easel: Reached, **context: Any) -> Visitor:
     """A new person: their browser has never been here. `context` as for Playwright's `new_context`."""
     made = await browser.new_context(**({"viewport": {"width": 1100, "height": 860}} | context))
     made.set_default_timeout(8000)
