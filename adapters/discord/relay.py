@@ -124,7 +124,8 @@ class Relay:
             while True:
                 await self._look_patiently()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), LOOK_EVERY)
+                    async with asyncio.timeout(LOOK_EVERY):
+                        await self._wake.wait()
         finally:
             for task in (arriving, *self._standing_in.values()):
                 task.cancel()
