@@ -124,6 +124,8 @@ class Discord:
         if self._relay is not None:
             await self._relay.leave()
         self._taking = False
+        if self._turns:  # what was heard by now is still taken in
+            await asyncio.wait(self._turns, timeout=LAST_WORDS)
 
     async def close(self) -> None:
         self._taking = False

@@ -138,9 +138,12 @@ async def fleet(
     roles: Sequence[str] = (),
     seconds: float = 0.6,
     start: bool = True,
+    identify_every: float = 0.0,
     **environment: str,
 ) -> AsyncIterator[Fleet]:
-    """`seconds` is how long a picture takes. What is left of the processes at the end is killed."""
+    """`seconds` is how long a picture takes; Discord takes one identify of a shard in `identify_every` seconds. What is
+    left of the processes at the end is killed.
+    """
     url = new_database(postgres_url)
     roles = roles or ["all"] * count
     receivers = sum(role != "worker" for role in roles)
@@ -152,7 +155,8 @@ async def fleet(
         "DISCORD_SHARDS": str(receivers),
         **environment,
     }
-    async with DiscordServer() as discord, Simulator(seconds=seconds, picture="png") as simulator:
+    server = DiscordServer(max_concurrency=max(1, receivers), identify_every=identify_every)
+    async with server as discord, Simulator(seconds=seconds, picture="png") as simulator:
         bots = []
         for slot, role in enumerate(roles):
             bot = EaselProcess(discord, simulator, folder / "data", EASEL_SLOT=str(slot))
