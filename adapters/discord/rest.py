@@ -215,6 +215,8 @@ class Rest:
                 return
 
     async def _send(self, session: aiohttp.ClientSession, asked: _Asked) -> bytes:
+        if session.closed:
+            raise Down("we stop")
         try:
             async with session.request(
                 asked.method,

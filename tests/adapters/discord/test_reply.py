@@ -199,6 +199,18 @@ async def test_no_connection_is_for_later(address: Make, monkeypatch: pytest.Mon
     assert not raised.value.gone
 
 
+async def test_once_everything_is_closed_progress_is_let_be_and_the_end_is_for_the_next_start(
+    address: Make, desk: Desk
+) -> None:
+    async with Rest(desk.url + "/api/v10", "bot-token") as rest:
+        reply = DiscordReply(Wires(rest), address())
+    await reply.show(Card("Generating"))
+    with pytest.raises(DeliveryFailed) as raised:
+        await reply.close(DONE)
+    assert not raised.value.gone
+    assert desk.got == []
+
+
 async def test_a_refused_bot_token_is_for_later(wires: Wires, desk: Desk, address: Make) -> None:
     desk.on("PATCH", "", error(401))
     with pytest.raises(DeliveryFailed) as raised:
