@@ -151,7 +151,8 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
         )
         common = _common(settings, life, database, standing, bell) if several else None
         engine, intake = _engine(settings, life, common)
-        stack.enter_context(metrics.watching(life, intake))
+        receives = settings.role != "worker"
+        stack.enter_context(metrics.watching(life, intake, slots=settings.slots, receives=receives))
         life.announcer = await stack.enter_async_context(Announcer(intake.place, life.late, may=lambda: standing.sure))
         await _remember(life, several=several)
         vault = Vault(database, [key.get_secret_value() for key in settings.secret_key])

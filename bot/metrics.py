@@ -141,6 +141,15 @@ def delivered(platform: str, ended_at: datetime | None) -> None:
         _DELIVERED.add(platform, seconds=(datetime.now(UTC) - ended_at).total_seconds())
 
 
+# ---- peers ----
+
+_ADOPTED = Tally("easel_adopted_jobs", "Open jobs of another process that stayed away, taken over by this one.")
+
+
+def adopted(jobs: int) -> None:
+    _ADOPTED.add(by=jobs)
+
+
 # ---- wires ----
 
 _REQUESTS = Tally(
@@ -175,21 +184,24 @@ def message(platform: str, what: What, result: Result) -> None:
 
 # ---- now ----
 
-_watched: tuple[Life, Intake] | None = None
+_watched: tuple[Life, Intake, int, bool] | None = None
 
 
 @contextlib.contextmanager
-def watching(life: Life, intake: Intake) -> Iterator[None]:
-    """Until the block ends, the page also tells how these stand."""
+def watching(life: Life, intake: Intake, *, slots: int = 1, receives: bool = True) -> Iterator[None]:
+    """Until the block ends, the page also tells how these stand.
+
+    `slots` processes there should be; `receives` False for one that takes no commands, and tells of no platform.
+    """
     global _watched
-    _watched = life, intake
+    _watched = life, intake, slots, receives
     try:
         yield
     finally:
         _watched = None
 
 
-def _now(life: Life, intake: Intake) -> Iterator[Metric]:
+def _now(life: Life, intake: Intake, slots: int, receives: bool) -> Iterator[Metric]:
     waiting, running = intake.load
     spent = intake.spent
     yield _gauge("easel_jobs", "Jobs now.", "state", [("waiting", waiting), ("running", running)])
@@ -198,8 +210,11 @@ def _now(life: Life, intake: Intake) -> Iterator[Metric]:
     yield _gauge("easel_picture_price_dollars", "US$ for a plain picture, as last told.", value=life.pricing.plain())
     pulled = int(life.brake.reason is not None)
     yield _gauge("easel_brake_pulled", "1 while nothing is drawn before the operator acts.", value=pulled)
-    ready = [(name, int(platform.ready)) for name, platform in life.platforms.items()]
+    ready = [(name, int(platform.ready)) for name, platform in life.platforms.items() if receives]
     yield _gauge("easel_platform_ready", "1 while commands arrive from there.", "platform", ready)
+    here = len(life.standing.present)
+    there = [("present", here), ("absent", max(0, slots - here))]
+    yield _gauge("easel_slots", "Processes as this one sees them; absent ones are silent or gone.", "state", there)
     with contextlib.suppress(OSError):
         free = shutil.disk_usage(life.gallery.pictures).free
         yield _gauge("easel_disk_free_bytes", "Room where the pictures are kept.", value=free)
@@ -220,7 +235,7 @@ def _gauge(
 
 # ---- the page ----
 
-_GROWING = (_ACCEPTED, _ENDED, _PICTURES, _SPENT, _WAITED, _DREW, _DELIVERED, _REQUESTS, _LOOKS, _MESSAGES)
+_GROWING = (_ACCEPTED, _ENDED, _PICTURES, _SPENT, _WAITED, _DREW, _DELIVERED, _ADOPTED, _REQUESTS, _LOOKS, _MESSAGES)
 
 
 class _Easel:

@@ -17,6 +17,7 @@ from typing import Protocol, Self
 
 import structlog
 
+from bot import metrics
 from bot.errors import BadSettings
 from bot.store.lease import Lease, Peer, SlotLost, SlotTaken, owner_of
 from bot.tasks import ended
@@ -180,6 +181,7 @@ class Held:
             found = await self._lease.adopt(peer.slot)
             if found is not None:
                 log.warning("adopted", slot=peer.slot, silent_for=round(peer.silent_for), jobs=len(found))
+                metrics.adopted(len(found))
                 task = asyncio.create_task(self._adopt(found))  # it takes a while, and the heart has to beat
                 self._adopting.add(task)
                 task.add_done_callback(self._adopting.discard)

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from bot import intake
 from bot.errors import BudgetReached, LimitReached
 from bot.guard import Limits
 from bot.jobs import Cancelled, Requester
 from tests.bot.house import LIMITS, House, Peer
 from tests.bot.making import ANNA, SQUARE, request
 from tests.doubles.backend import Account, PaintedBackend, Painting
+from tests.doubles.scrape import Growth
 from tests.servers.postgres import new_database
 
 
@@ -165,6 +167,20 @@ async def test_a_queue_is_seen_from_everywhere(postgres_url: str, tmp_path: Path
         assert [type(progress).__name__ for _, progress in view.mine] == ["Generating", "Waiting", "Waiting"]
 
 
+async def test_a_process_with_nothing_to_do_knows_the_queue_too(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells of it on its page for Prometheus, and one old number there would stand for all of them."""
+    monkeypatch.setattr(intake, "LOOK_IDLY", 0.05)
+    limits = Limits(per_person=1, queue_per_person=9, per_day=99, budget=10.0)
+    async with houses(postgres_url, tmp_path, limits=limits, seconds=60) as (here, there):
+        asked = [await here.ask(request(seed=number)) for number in range(3)]
+        await until(lambda: there.intake.load == (2, 1))
+        for job, _ in reversed(asked):
+            await here.intake.cancel(job.id, by=ANNA, moderates=False)
+        await until(lambda: there.intake.load[0] == 0)
+
+
 async def test_what_a_gateway_accepts_workers_draw(postgres_url: str, tmp_path: Path) -> None:
     async with houses(postgres_url, tmp_path, ("gateway", "worker", "worker"), seconds=0.2) as (gateway, *workers):
         asked = [await gateway.ask(request(seed=n), requester=person(str(n))) for n in range(20)]
@@ -177,6 +193,7 @@ async def test_what_a_gateway_accepts_workers_draw(postgres_url: str, tmp_path: 
 
 
 async def test_a_silent_peers_jobs_are_adopted_and_nothing_is_paid_twice(postgres_url: str, tmp_path: Path) -> None:
+    growth = Growth()
     async with houses(postgres_url, tmp_path, seconds=0.5) as (here, there):
         there.backend.seconds = 60
         asked = [await there.ask(request(seed=n), requester=person(str(n))) for n in range(4)]
@@ -193,3 +210,4 @@ async def test_a_silent_peers_jobs_are_adopted_and_nothing_is_paid_twice(postgre
             assert (await here.over(job)).owner == "easel-0"
             assert reply.closed
         assert len(here.backend.account.paintings) == 4
+    assert growth("easel_adopted_jobs_total") == 4

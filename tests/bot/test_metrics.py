@@ -94,6 +94,21 @@ async def test_the_page_tells_how_things_stand_while_they_are_watched(tmp_path: 
     assert [sample for sample in samples() if sample.name == "easel_jobs"] == []
 
 
+async def test_of_several_processes_it_tells_how_many_are_there(tmp_path: Path) -> None:
+    async with House(tmp_path, PaintedBackend()) as house:
+        with metrics.watching(house.life, house.intake):
+            assert (value("easel_slots", state="present"), value("easel_slots", state="absent")) == (1, 0)
+        with metrics.watching(house.life, house.intake, slots=3):
+            assert (value("easel_slots", state="present"), value("easel_slots", state="absent")) == (1, 2)
+
+
+async def test_a_process_that_receives_nothing_tells_of_no_platform(tmp_path: Path) -> None:
+    """Else it would look like one that no command reaches any more."""
+    async with House(tmp_path, PaintedBackend()) as house:
+        with metrics.watching(house.life, house.intake, receives=False):
+            assert [sample for sample in samples() if sample.name == "easel_platform_ready"] == []
+
+
 async def test_a_spent_budget_leaves_nothing_not_less(tmp_path: Path) -> None:
     async with House(tmp_path, PaintedBackend()) as house:
         house.life.accounts.charge("job", ANNA.key, 1, LIMITS.budget + 5)
