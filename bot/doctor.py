@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ANSWERS_WITHIN = 5
 """Seconds for a database to accept a connection."""
+_SLOTS = "SELECT slot, role, extract(epoch FROM clock_timestamp())::float - beat_at FROM slots ORDER BY slot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ async def diagnose() -> AsyncIterator[Check]:
         async for check in _adapter(name):
             yield check
     yield await asyncio.to_thread(database, settings)
+    if settings.slots > 1 and (found := await asyncio.to_thread(peers, settings)) is not None:
+        yield found
     yield room(settings.data_dir)
     yield loras(settings.lora_file)
 
@@ -167,6 +170,70 @@ def _revision(connection: Connection, where: str) -> Check:
     jobs = "1 job" if lost == 1 else f"{lost} jobs"
     said = f"; {jobs} may have been paid for without a picture" if lost else ""
     return Check("Database", True, f"{where} is up to date{said}")
+
+
+# ---- several processes ----
+
+
+def peers(settings: Settings) -> Check | None:
+    """Which slots are at work, and whether those agree with our settings. None if the database does not tell."""
+    import sqlalchemy as sa
+
+    engine = _looking(sa.make_url(settings.database))
+    try:
+        with engine.connect() as connection:
+            there = sa.inspect(connection).has_table("slots")
+            found = [_Slot(*row) for row in connection.execute(sa.text(_SLOTS))] if there else []
+    except sa.exc.SQLAlchemyError:  # told as the database's trouble
+        return None
+    finally:
+        engine.dispose()
+    return _agree(settings, found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """`silent_for` in seconds, by the server's clock."""
+
+    slot: int
+    role: str
+    silent_for: float
+
+    @property
+    def at_work(self) -> bool:
+        from bot.standing import SILENT
+
+        return self.silent_for < SILENT
+
+    def __str__(self) -> str:
+        return f"{self.slot} ({self.role})" if self.at_work else f"{self.slot} (silent for {self.silent_for:.0f} s)"
+
+
+def _agree(settings: Settings, found: Sequence[_Slot]) -> Check:
+    """Our own slot may be absent: it is perhaps about to start."""
+    at_work = {one.slot: one for one in found if one.at_work}
+    odd = [one for one in at_work.values() if not _fits(one, settings)]
+    silent = {one.slot: str(one) for one in found}
+    absent = [slot for slot in range(settings.slots) if slot not in at_work]
+    if odd:
+        told = ", ".join(map(str, odd))
+        advice = f"slot {told} does not fit. Set EASEL_SLOTS and EASEL_GATEWAYS alike for all processes, and restart."
+        return Check("Slots", False, advice)
+    if not at_work:
+        return Check("Slots", True, f"none of {settings.slots} is at work yet")
+    told = f"{', '.join(map(str, at_work.values()))} of {settings.slots} at work"
+    if absent:
+        told += f"; not there: {', '.join(silent.get(slot, str(slot)) for slot in absent)}"
+    if set(absent) - {settings.slot}:
+        return Check("Slots", False, f"{told}. Start what is not there, or set EASEL_SLOTS lower for all processes.")
+    return Check("Slots", True, f"{told}. All of them need the same data folder: EASEL_DATA_DIR")
+
+
+def _fits(one: _Slot, settings: Settings) -> bool:
+    return one.slot < settings.slots and (one.role == "worker") is (one.slot >= settings.receivers)
+
+
+# ---- this machine ----
 
 
 def room(data_dir: Path) -> Check:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from bot.store import Database, Store
 from bot.store.migrate import upgrade
 from tests.bot.making import job
 from tests.servers.discord import DiscordServer
+from tests.servers.postgres import new_database
 
 Set = Callable[..., None]
 
@@ -181,6 +182,68 @@ def test_a_database_server_that_does_not_answer_hides_its_password(given: Set) -
     assert not check.ok
     assert "EASEL_DATABASE_URL" in check.advice
     assert "sesame" not in check.advice
+
+
+# ---- several processes ----
+
+
+@pytest.fixture
+def of_slots(given: Set, postgres_url: str) -> Iterator[Callable[..., Check | None]]:
+    """What is said of these slots: (slot, role, seconds of silence)."""
+    url = new_database(postgres_url)
+    plain = sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    given(EASEL_DATABASE_URL=plain)
+    database = Database(url)
+    upgrade(database)
+
+    def told(*slots: tuple[int, str, float], **variables: str) -> Check | None:
+        given(**{"EASEL_SLOTS": "3", "EASEL_SLOT": "0", **variables})
+        with database.engine.begin() as connection:
+            connection.execute(sa.text("DELETE FROM slots"))
+            for slot, role, silent in slots:
+                beat = "extract(epoch FROM clock_timestamp()) - :silent"
+                words = {"slot": slot, "role": role, "silent": silent}
+                connection.execute(sa.text(f"INSERT INTO slots VALUES (:slot, 'x', :role, {beat})"), words)
+        return doctor.peers(read(Settings)[0])
+
+    yield told
+    database.close()
+
+
+def test_which_slots_are_at_work_is_told(of_slots: Callable[..., Check]) -> None:
+    found = of_slots((0, "all", 0), (1, "all", 1), (2, "all", 0.5))
+    assert found.ok
+    assert found.advice.startswith("0 (all), 1 (all), 2 (all) of 3 at work. All of them need the same data folder")
+    assert of_slots() == Check("Slots", True, "none of 3 is at work yet")
+
+
+def test_a_slot_that_is_not_there_needs_somebody(of_slots: Callable[..., Check]) -> None:
+    found = of_slots((0, "all", 0), (1, "all", 17))
+    assert not found.ok
+    assert found.advice.startswith("0 (all) of 3 at work; not there: 1 (silent for 17 s), 2. Start")
+
+
+def test_ones_own_slot_may_be_about_to_start(of_slots: Callable[..., Check]) -> None:
+    found = of_slots((0, "all", 0), (2, "all", 0), EASEL_SLOT="1")
+    assert found.ok
+    assert "not there: 1" in found.advice
+
+
+@pytest.mark.parametrize(
+    ("slot", "variables"),
+    [((3, "all", 0), {}), ((1, "all", 0), {"EASEL_GATEWAYS": "1"}), ((1, "worker", 0), {"EASEL_GATEWAYS": "2"})],
+)
+def test_processes_whose_settings_differ_are_named(
+    of_slots: Callable[..., Check], slot: tuple[int, str, float], variables: dict[str, str]
+) -> None:
+    found = of_slots((0, "all", 0), slot, **variables)
+    assert not found.ok
+    assert f"slot {slot[0]} ({slot[1]}) does not fit. Set EASEL_SLOTS and EASEL_GATEWAYS alike" in found.advice
+
+
+def test_a_database_that_does_not_answer_is_told_once(given: Set) -> None:
+    given(EASEL_DATABASE_URL="postgresql://easel:sesame@127.0.0.1:9/easel", EASEL_SLOTS="2")
+    assert doctor.peers(read(Settings)[0]) is None
 
 
 # ---- the disk and the LoRAs ----
