@@ -57,6 +57,7 @@ def test_every_variable_that_is_named_anywhere_exists() -> None:
         ROOT / ".env.example",
         ROOT / "CONTRIBUTING.md",
         ROOT / "compose.yaml",
+        ROOT / "compose.scale.yaml",
         ROOT / "Dockerfile",
     ):
         named = set(re.findall(r"\b(?:EASEL|DISCORD|SLACK|WAVESPEED)_[A-Z0-9_]+\b", file.read_text(encoding="utf-8")))
