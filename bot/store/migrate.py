@@ -2,21 +2,53 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from bot.errors import BadSettings
 from bot.store.database import Database
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x6561736C
 """Postgres advisory lock: `easl`."""
+WAIT_FOR_TABLE = "2s"
+IN_USE_FOR = 120.0
+"""Seconds."""
 
 
 def upgrade(database: Database) -> bool:
-    """Run every outstanding migration; True if there was one. Blocks; safe from several processes at once."""
-    if current(database) == head():
+    """Run every outstanding migration; True if there was one. Blocks; safe from several processes at once.
+
+    An older version may be at work meanwhile. A change of a table waits for whoever reads it, such as a backup, and
+    everybody else would wait behind it: so it waits for a moment only, again and again. Raises BadSettings when that
+    is in vain, and for a database that a newer version has upgraded.
+    """
+    found = current(database)
+    if found == head():
         return False
+    if found is not None and found > head():
+        raise BadSettings(
+            "EASEL_DATABASE_URL: a newer version of Easel has upgraded this database. "
+            "Start that version, or restore the backup of before."
+        )
+    until = time.monotonic() + IN_USE_FOR
+    while True:
+        try:
+            return _run(database)
+        except sa.exc.OperationalError as error:
+            if not _is_in_use(error):
+                raise
+            if time.monotonic() > until:
+                raise BadSettings(
+                    "EASEL_DATABASE_URL: the tables can't be upgraded, somebody uses them all the time (a backup?). "
+                    "Try again when that is over."
+                ) from None
+        time.sleep(1.0)
+
+
+def _run(database: Database) -> bool:
     # Loaded only when there is work: the usual start has none, and alembic takes memory for good.
     from alembic import command
     from alembic.config import Config
@@ -26,9 +58,14 @@ def upgrade(database: Database) -> bool:
     with database.engine.begin() as connection:
         if not database.is_sqlite:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            connection.execute(sa.text(f"SET LOCAL lock_timeout = '{WAIT_FOR_TABLE}'"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     return True
+
+
+def _is_in_use(error: sa.exc.OperationalError) -> bool:
+    return getattr(error.orig, "sqlstate", None) == "55P03"  # lock_not_available
 
 
 def current(database: Database) -> str | None:

@@ -171,7 +171,7 @@ async def test_a_process_with_nothing_to_do_knows_the_queue_too(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It tells of it on its page for Prometheus, and one old number there would stand for all of them."""
-    monkeypatch.setattr(intake, "LOOK_IDLY", 0.05)
+    monkeypatch.setattr(intake, "LOOK_IDLE", 0.05)
     limits = Limits(per_person=1, queue_per_person=9, per_day=99, budget=10.0)
     async with houses(postgres_url, tmp_path, limits=limits, seconds=60) as (here, there):
         asked = [await here.ask(request(seed=number)) for number in range(3)]

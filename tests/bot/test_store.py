@@ -1,6 +1,8 @@
 """What is remembered, on both databases."""
 
 import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +10,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from bot.errors import BadSettings
 from bot.images import Flag, Lora, Picture, Size
 from bot.jobs import Cancelled, Failed, Finished, Job, Requester, Uncertain
 from bot.store import Database, Store
@@ -288,3 +292,40 @@ async def test_a_connection_that_the_server_ended_is_replaced_unseen(postgres_ur
         )
         await database.write(lambda connection: connection.execute(others).close())
         assert await asyncio.gather(*(store.fact(str(number)) for number in range(12))) == ["x"] * 12
+
+
+def upgrade_to(database: Database, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migrations._MIGRATIONS))
+    with database.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def test_an_upgrade_lets_others_read_and_write_while_it_waits_for_a_backup(postgres_url: str) -> None:
+    """What waits for a table holds up everybody behind it: so it waits for a moment at a time."""
+    url = new_database(postgres_url)
+    with closing(Database(url)) as old, closing(Database(url)) as new, ThreadPoolExecutor(1) as thread:
+        upgrade_to(old, "0002")
+        with old.engine.connect() as backup:
+            backup.execute(sa.text("SELECT count(*) FROM jobs")).one()
+            upgrading = thread.submit(migrations.upgrade, new)
+            waits = sa.text(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'ALTER%'"
+            )
+            with new.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as seen:
+                while not seen.execute(waits).scalar_one():
+                    time.sleep(0.02)
+            with old.engine.begin() as writer:
+                writer.execute(sa.text("SET LOCAL lock_timeout = '20s'"))
+                writer.execute(sa.text("DELETE FROM jobs"))
+            assert not upgrading.done()
+        assert upgrading.result(30)
+        assert migrations.current(new) == migrations.head()
+
+
+def test_a_database_of_a_newer_version_is_refused_and_told(database: Database) -> None:
+    with database.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(BadSettings, match="a newer version of Easel has upgraded this database"):
+        migrations.upgrade(database)
