@@ -104,7 +104,7 @@ class Ledger:
                 return _intended(row)
             return _entry(connection.execute(_GET, {"of": job.id}).mappings().one())
 
-        return await self._database.write(work)
+        return await self._database.write(work, "run")
 
     async def begin_post(self, job_id: str) -> bool:
         """Take the one right to POST this job. False if it was taken before, the job was cancelled, or it is a peer's."""
@@ -171,11 +171,13 @@ class Ledger:
         return await self._database.read(lambda connection: int(connection.execute(statement).scalar_one()))
 
     async def _moved(self, move: sa.Executable, values: dict[str, Any]) -> bool:
-        return await self._database.write(lambda connection: connection.execute(move, values).first() is not None)
+        return await self._database.write(
+            lambda connection: connection.execute(move, values).first() is not None, "run"
+        )
 
     async def _set(self, job_id: str, **values: Any) -> None:
         change = ledger.update().where(ledger.c.job_id == job_id).values(**values)
-        await self._database.write(lambda connection: connection.execute(change).close())
+        await self._database.write(lambda connection: connection.execute(change).close(), "run")
 
 
 def adoptable(

@@ -1,35 +1,33 @@
 """One way to the database: small pieces of work, each in a transaction of its own, off the event loop.
 
-On SQLite all writers share one thread, and what has queued up meanwhile is committed together: with `synchronous=FULL`
-each commit waits for the disk, so 200 commands at once cost a few such waits instead of 200. When one of them fails, all
-are done again, each by itself: it takes nothing else with it. On Postgres every piece has its own connection.
+Each commit waits for the disk, so what has queued up meanwhile is committed together (`bot.store.batches`): 200 commands
+at once cost a few such waits instead of 200. On SQLite all writers share one thread. On Postgres those do that name the
+same lane, and every other piece has its own connection.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sqlite3
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
+
+from bot.store.batches import Batches, T, Work
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
-T = TypeVar("T")
-Work = Callable[[sa.Connection], T]
-
 AWAY_FOR = 20.0
 """Seconds in which a Postgres that went away is waited for: it restarts in a few."""
-_TOGETHER = 100
-"""Pieces of work in one commit at the most, so that the first of a burst is not kept waiting for the last."""
+Lane = Literal["accept", "run"]
+"""What is accepted, which waits for a lock that all processes share; and what becomes of the jobs that we run, whose rows
+no other process's batch writes. So two of them never wait for each other in a circle."""
 
 
 class Database:
@@ -42,23 +40,22 @@ class Database:
         self.engine = sqlite_engine(self.url) if self.is_sqlite else postgres_engine(self.url, name)
         # Readers take no write lock: in WAL mode they never wait for a writer.
         self._reading = self.engine.execution_options(reading=True)
-        self._writers = ThreadPoolExecutor(1 if self.is_sqlite else 8, "easel-write")
+        self._lanes = self._all_lanes()
+        self._writers = ThreadPoolExecutor(8, "easel-write")
         self._readers = ThreadPoolExecutor(2 if self.is_sqlite else 4, "easel-read")
-        self._queue: deque[tuple[Work[Any], asyncio.Future[Any]]] = deque()
-        self._draining = False
         self._closing = False
 
-    async def write(self, work: Work[T]) -> T:
+    def _all_lanes(self) -> dict[Lane | None, Batches]:
+        if self.is_sqlite:
+            one = Batches(lambda work: _alone(self.engine, work), "easel-write")
+            return {None: one, "accept": one, "run": one}
+        return {"accept": Batches(self._patiently, "easel-accept"), "run": Batches(self._patiently, "easel-run")}
+
+    async def write(self, work: Work[T], lane: Lane | None = None) -> T:
         """Run `work` in a transaction; on return it is on disk. Whatever `work` raises is raised here."""
-        loop = asyncio.get_running_loop()
-        if not self.is_sqlite:
-            return await loop.run_in_executor(self._writers, self._patiently, work)
-        future: asyncio.Future[T] = loop.create_future()
-        self._queue.append((work, future))
-        if not self._draining:
-            self._draining = True
-            self._writers.submit(self._drain, loop)
-        return await future
+        if (batches := self._lanes.get(lane)) is not None:
+            return await batches.do(work)
+        return await asyncio.get_running_loop().run_in_executor(self._writers, self._patiently, work)
 
     async def read(self, work: Work[T]) -> T:
         loop = asyncio.get_running_loop()
@@ -94,39 +91,11 @@ class Database:
         _, words = self.engine.dialect.create_connect_args(self.url)
         return await AsyncConnection.connect(autocommit=True, **{**words, **_words(self.name)})
 
-    def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
-        while True:
-            batch = [self._queue.popleft() for _ in range(min(_TOGETHER, len(self._queue)))]
-            if batch:
-                answers = self._together([work for work, _ in batch])
-                futures = [future for _, future in batch]
-                with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
-                    loop.call_soon_threadsafe(_resolve, futures, answers)
-                continue
-            self._draining = False
-            # A piece may have been queued between the look and the flag; whoever sets the flag again goes on.
-            if not self._queue or self._draining:
-                return
-            self._draining = True
-
-    def _together(self, works: list[Work[Any]]) -> list[Any]:
-        try:
-            with self.engine.begin() as connection:
-                return [work(connection) for work in works]
-        except Exception as error:
-            if len(works) == 1:
-                return [_Raised(error)]
-        return [self._apart(work) for work in works]
-
-    def _apart(self, work: Work[Any]) -> Any:
-        try:
-            return _alone(self.engine, work)
-        except Exception as error:
-            return _Raised(error)
-
     def close(self) -> None:
         """Finish what was begun and close every connection."""
         self._closing = True
+        for batches in self._lanes.values():
+            batches.close()
         self._writers.shutdown()
         self._readers.shutdown()
         self.engine.dispose()
@@ -156,21 +125,6 @@ class _Away(Exception):
     def __init__(self, error: sa.exc.DBAPIError) -> None:
         super().__init__()
         self.error = error
-
-
-class _Raised:
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-
-
-def _resolve(futures: list[asyncio.Future[Any]], answers: list[Any]) -> None:
-    for future, answer in zip(futures, answers, strict=True):
-        if future.done():  # its waiter was cancelled
-            continue
-        if isinstance(answer, _Raised):
-            future.set_exception(answer.error)
-        else:
-            future.set_result(answer)
 
 
 KEEP_ALIVE = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
