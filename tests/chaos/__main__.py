@@ -1,4 +1,7 @@
-"""`make chaos`: runs of every kind of fault, several side by side, and a table of what became of every job."""
+"""`make chaos`: runs of every kind of fault, several side by side, and a table of what became of every job.
+
+`python -m tests.chaos soak` is one long run of two processes instead.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,21 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 
+from tests.chaos import soak
 from tests.chaos.account import Account
 from tests.chaos.kinds import KINDS, Kind
 from tests.chaos.lanes import Task, work
 from tests.chaos.table import table
 
 
-def main() -> None:
-    asked = _arguments()
+def main(words: Sequence[str]) -> None:
+    if words[:1] == ["soak"]:
+        soak.main(words[1:])
+    asked = _arguments(words)
     folder = Path(asked.logs or tempfile.mkdtemp(prefix="easel-chaos-"))
     kinds = [KINDS[name] for name in asked.only or KINDS]
     tasks = itertools.islice(_tasks(kinds, asked.database, asked.seed, folder), asked.runs)
@@ -31,7 +37,7 @@ def main() -> None:
     sys.exit(not all(account.good for account in found))
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--runs", type=int, default=224, help="how many runs, over all kinds (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the first run; the others count on from it")
@@ -40,7 +46,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=1e6, help="begin no run after so many")
     parser.add_argument("--side-by-side", type=int, default=3 * (os.cpu_count() or 2), help="runs at the same time")
     parser.add_argument("--logs", help="where the logs of failed runs are kept (default: a new folder)")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def _tasks(kinds: list[Kind], database: str | None, seed: int, folder: Path) -> Iterator[Task]:
@@ -84,4 +90,4 @@ def _told(number: int, task: Task, account: Account) -> Account:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from adapters.wavespeed.simulator import Simulator
 from tests.chaos.books import Line
-from tests.chaos.people import Ask, Seen, prompt_of
+from tests.chaos.people import Ask, Seen, numbers_in, prompt_of
 from tests.chaos.pictures import number_in
 
 LOST_WORD = "got lost on the way"
@@ -64,11 +64,11 @@ class Evidence:
 
 def settle(account: Account, evidence: Evidence) -> Account:
     """Hold what is seen, what is written and what was paid against each other."""
-    paid = _paid(evidence.simulator)
+    paid, seen = _paid(evidence.simulator), _by_number(evidence.seen)
     for number, lines in evidence.lines.items():
-        _job(account, number, lines, [seen for seen in evidence.seen if prompt_of(number) in seen.text], paid)
+        _job(account, number, lines, seen.get(number, []), paid)
     for number in evidence.asked.keys() - evidence.lines.keys():
-        _never_accepted(account, number, evidence, paid)
+        _never_accepted(account, number, seen.get(number, []), paid)
     _whole_book(account, evidence, paid)
     account.jobs = len(evidence.lines)
     account.refused = len(evidence.asked) - len(evidence.lines)
@@ -83,6 +83,15 @@ def _paid(simulator: Simulator) -> dict[str, list[str]]:
     for submit in simulator.submits:
         if submit.id in simulator.charged:
             found.setdefault(submit.inputs["prompt"], []).append(submit.id)
+    return found
+
+
+def _by_number(seen: Sequence[Seen]) -> dict[int, list[Seen]]:
+    """What is said about each; a message that names two is said about both."""
+    found: dict[int, list[Seen]] = {}
+    for each in seen:
+        for number in numbers_in(each.text):
+            found.setdefault(number, []).append(each)
     return found
 
 
@@ -125,11 +134,11 @@ def _answer(account: Account, number: int, line: Line, seen: list[Seen]) -> None
         account.problem(f"failed: {number} ended as {line.end}, {line.why}, seen {seen_briefly(seen)}")
 
 
-def _never_accepted(account: Account, number: int, evidence: Evidence, paid: dict[str, list[str]]) -> None:
+def _never_accepted(account: Account, number: int, seen: list[Seen], paid: dict[str, list[str]]) -> None:
     """Whoever was not accepted may see a message that never grows, and pays nothing."""
     if prompt_of(number) in paid:
         account.problem(f"{number} was paid for and never accepted")
-    if any(prompt_of(number) in seen.text and seen.pictures for seen in evidence.seen):
+    if any(each.pictures for each in seen):
         account.problem(f"{number} was answered and never accepted")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
@@ -18,6 +19,11 @@ WORKING = ("Working on it…", "Generating…", "Queued ·", "Checking…")
 def prompt_of(number: int) -> str:
     """A prompt that is part of no other."""
     return f"a fox at house {number:06d}x"
+
+
+def numbers_in(text: str) -> set[int]:
+    """The numbers whose prompts stand in a text."""
+    return {int(number) for number in re.findall(r"a fox at house (\d{6,})x", text)}
 
 
 @dataclass(frozen=True, slots=True)

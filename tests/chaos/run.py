@@ -41,8 +41,8 @@ async def run(
             ) as here,
         ):
             await _live(here, kind, jobs)
-            await _close(here, kind.patience)
-            _settle(account, here)
+            await until_closed(here, kind.patience)
+            account_of(here, account)
     except Exception as error:
         account.problem(f"the run broke: {error!r}\n{traceback.format_exc()}")
     account.seconds = time.monotonic() - begun
@@ -75,7 +75,7 @@ def _known(here: World) -> int:
         time.sleep(0.1)
 
 
-async def _close(here: World, seconds: float) -> None:
+async def until_closed(here: World, seconds: float) -> None:
     """Until no job is open and nothing that is seen still grows; what does so for good, the account tells."""
 
     async def closed() -> bool:
@@ -85,7 +85,8 @@ async def _close(here: World, seconds: float) -> None:
         await until_known(closed, seconds)
 
 
-def _settle(account: Account, here: World) -> None:
+def account_of(here: World, account: Account) -> Account:
+    """What became of every job."""
     lines = by_number(here.books.lines(), here.asked)
     seen = [seen for crowd in here.crowds for seen in crowd.seen()]
     account.crashes, account.doubts, account.adopted = here.crashes, here.doubts, here.adopted
@@ -98,3 +99,4 @@ def _settle(account: Account, here: World) -> None:
     for crowd in here.crowds:
         for violation in crowd.violations():
             account.problem(f"a rule of the platform was broken: {violation}")
+    return account

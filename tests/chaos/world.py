@@ -66,9 +66,9 @@ class World:
     # ---- people ----
 
     async def ask(self) -> None:
-        """One more person asks, on either platform, once commands reach the bot there."""
-        crowd = self.dice.choice(self.crowds)
-        await until(lambda: crowd.served, 60)
+        """One more person asks, where commands reach a bot."""
+        await until(lambda: any(crowd.served for crowd in self.crowds), 60)
+        crowd = self.dice.choice([crowd for crowd in self.crowds if crowd.served])
         number = len(self.asked) + 1
         self.simulator.script(Script(picture=marked(number)), prompt=prompt_of(number))
         self.asked[number] = await crowd.ask(number)
