@@ -132,6 +132,11 @@ class Bot:
         return self.process.process.pid
 
     @property
+    def code(self) -> int | None:
+        """How it ended; None while it runs."""
+        return self.process.process.returncode if self.process.process is not None else None
+
+    @property
     def running(self) -> bool:
         return self.process.process is not None and self.process.process.returncode is None
 

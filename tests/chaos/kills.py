@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+
 from adapters.wavespeed import faults
+from tests.chaos.bot import Bot
 from tests.chaos.world import LANES, World
 
 SHARED = [
@@ -56,10 +59,15 @@ async def while_starting(world: World) -> None:
 async def at_a_boundary(world: World) -> None:
     """At a step boundary of a job, and then perhaps at another one of what was resumed."""
     for _ in range(world.some(1, 2)):
-        await world.kill(world.bot)
-        await world.bot.start(fatal=_point(world), clear=False)
-        await _until_dead(world)
+        await to_a_boundary(world, world.bot)
     await world.bot.start()
+
+
+async def to_a_boundary(world: World, bot: Bot) -> None:
+    """Killed, started again, and dead once it comes to a step boundary."""
+    await world.kill(bot)
+    await bot.start(fatal=_point(world), clear=False)
+    await _until_dead(world, bot)
 
 
 def _point(world: World) -> str:
@@ -67,12 +75,14 @@ def _point(world: World) -> str:
     return f"{world.dice.choice(known)} {world.dice.randint(1, 12 if world.long else 4)}"
 
 
-async def _until_dead(world: World) -> None:
+async def _until_dead(world: World, bot: Bot) -> None:
     """Where so many jobs never come to that point it is killed by us."""
-    if await world.bot.died(10.0):
-        world.crashed()
-    else:
-        await world.kill(world.bot)
+    if not await bot.died(10.0):
+        await world.kill(bot)
+        return
+    if bot.code != -signal.SIGKILL:
+        raise AssertionError(f"it was to kill itself, and ended with {bot.code}: {bot.log}")
+    world.crashed()
 
 
 async def inside_the_post(world: World) -> None:

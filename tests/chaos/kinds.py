@@ -73,6 +73,7 @@ KINDS = {
             for name, fault, weight in (
                 ("peer-kill", peers.killed, 2),
                 ("peer-gone", peers.killed_for_good, 2),
+                ("peer-boundary", peers.killed_at_a_boundary, 2),
                 ("peer-frozen", peers.frozen, 2),
                 ("peer-pauses", peers.frozen_for_a_moment, 1),
                 ("peer-cut-off", peers.cut_off, 1),

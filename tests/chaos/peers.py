@@ -8,7 +8,7 @@ import time
 
 from bot.standing import STEP_DOWN
 from bot.store.lease import owner_of
-from tests.chaos import apis, chats, databases
+from tests.chaos import apis, chats, databases, kills
 from tests.chaos.bot import Bot
 from tests.chaos.world import ADOPT_AFTER, LANES, World, until
 
@@ -30,6 +30,16 @@ async def killed_for_good(world: World) -> None:
     await _busy(world, bot)
     await world.kill(bot)
     await _adopted(world, bot)
+
+
+async def killed_at_a_boundary(world: World) -> None:
+    """kill -9 of one at a step boundary; then it comes back, or a peer goes on with what it had."""
+    bot = world.dice.choice(world.bots)
+    await kills.to_a_boundary(world, bot)
+    if world.dice.random() < 0.5:
+        await _adopted(world, bot)
+    else:
+        await bot.start()
 
 
 async def frozen(world: World) -> None:
@@ -73,7 +83,7 @@ async def cut_off(world: World) -> None:
         await asyncio.to_thread(world.postgres.cut, owner_of(bot.slot))
 
 
-FAULTS = (killed, killed_for_good, frozen, frozen_for_a_moment, cut_off)
+FAULTS = (killed, killed_for_good, killed_at_a_boundary, frozen, frozen_for_a_moment, cut_off)
 OTHERS = (
     apis.down,
     apis.slow,
