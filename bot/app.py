@@ -404,8 +404,7 @@ async def _serve(
         async with background(_tell_when_ready(receiving, lambda: ready(server.address))):
             await _first(stop, serving)
         log.info("stopping")
-        for platform in receiving:
-            await platform.stop_taking()
+        await asyncio.gather(*(platform.stop_taking() for platform in receiving))
     await asyncio.gather(*serving, return_exceptions=True)
 
 

@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 
 TOO_LATE = 2.5
 """Seconds after which an interaction is not worth the work: Discord takes no answer after three."""
+TAKEN_IN = 1.0
+"""Seconds in which what was heard before a stop is still taken in."""
 LAST_WORDS = 1.5
 """Seconds that commands have to end when the platform closes."""
 SUGGESTIONS = 8
@@ -125,7 +127,7 @@ class Discord:
             await self._relay.leave()
         self._taking = False
         if self._turns:  # what was heard by now is still taken in
-            await asyncio.wait(self._turns, timeout=LAST_WORDS)
+            await asyncio.wait(self._turns, timeout=TAKEN_IN)
 
     async def close(self) -> None:
         self._taking = False

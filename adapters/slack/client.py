@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,8 @@ STAND_BACK = 0.5
 """Seconds that work waits at the most for the acknowledgements of others."""
 MOST_CONNECTIONS = 10
 """Of one app, over all processes (docs.slack.dev/apis/events-api/using-socket-mode)."""
+TAKEN_IN = 1.0
+"""Seconds in which what was heard before a stop is still taken in."""
 LAST_WORDS = 1.5
 """Seconds that commands have to end when the platform closes."""
 
@@ -78,6 +80,8 @@ class Slack:
         self._lateness, self._seen, self._rush = Lateness(), Seen(TOLD_TWICE), Rush()
         self._turns: set[asyncio.Task[None]] = set()
         self._taking = True
+        self._peers: Callable[[], bool] = lambda: False
+        """Whether other processes receive, too."""
         self._closed = asyncio.Event()
 
     # ---- Platform ----
@@ -131,6 +135,8 @@ class Slack:
                 self._installing.flow.settings.redirect_uri
             )
         self._dispatch = Dispatch(catalogue, easel, self._wires)
+        others = set(range(easel.settings.receivers)) - {easel.settings.slot}
+        self._peers = lambda: not others.isdisjoint(easel.present())
         self._wires.homes.show = self._dispatch.show_home
         if self._settings.mode == "http":
             await self._closed.wait()
@@ -162,7 +168,11 @@ class Slack:
         return self._settings.mode == "http" or (self._sockets is not None and self._sockets.ready)
 
     async def stop_taking(self) -> None:
+        if self._peers() and self._sockets is not None:
+            await self._sockets.leave()
         self._taking = False
+        if self._turns:  # what was heard by now is still taken in
+            await asyncio.wait(self._turns, timeout=TAKEN_IN)
 
     async def close(self) -> None:
         self._taking = False

@@ -33,6 +33,8 @@ CONNECT_WITHIN = 5.0
 """Seconds for one try to connect."""
 TRY_AGAIN = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds between tries while Slack is down."""
+ACKNOWLEDGED_WITHIN = 1.0
+"""Seconds for what came before a connection is closed."""
 LEAVE_WITHIN = 10.0
 """Seconds in which Slack closes a connection that it asked to leave, and may still say something on it."""
 
@@ -62,6 +64,7 @@ class _Connection(SocketModeClient):
         )
         self._app = app
         self.asked_to_leave = asyncio.Event()
+        self._handling = 0
         self.socket_mode_request_listeners.append(self._handle)
 
     async def connect_to_new_endpoint(self, force: bool = False) -> None:
@@ -70,8 +73,12 @@ class _Connection(SocketModeClient):
 
     async def _handle(self, client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
         started = time()
-        answer = await run_async_bolt_app(self._app, request)
-        await send_async_response(client, request, answer, started)
+        self._handling += 1
+        try:
+            answer = await run_async_bolt_app(self._app, request)
+            await send_async_response(client, request, answer, started)
+        finally:
+            self._handling -= 1
 
     async def until_over(self) -> None:
         """Until it is lost, or Slack asks to leave it."""
@@ -86,6 +93,14 @@ class _Connection(SocketModeClient):
                 while await self.is_connected():  # noqa: ASYNC110 - a reset connection tells nobody
                     await asyncio.sleep(LOOK)
 
+    async def fall_silent(self) -> None:
+        """Close it at a moment at which nothing that came on it waits for its acknowledgement."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ACKNOWLEDGED_WITHIN):
+                while self._handling or not self.message_queue.empty():  # noqa: ASYNC110 - the SDK tells nobody
+                    await asyncio.sleep(0.005)
+        await self.end()
+
     async def end(self) -> None:
         with contextlib.suppress(aiohttp.ClientError, OSError):
             await self.close()  # type: ignore[no-untyped-call]
@@ -97,6 +112,7 @@ class Sockets:
         self._standing: set[_Connection] = set()
         self._leaving: dict[asyncio.Task[None], _Connection] = {}
         self._told = 0
+        self._over = False
 
     @property
     def ready(self) -> bool:
@@ -114,6 +130,8 @@ class Sockets:
         standing = await self._connected()
         while True:
             await standing.until_over()
+            if self._over:
+                return
             if not standing.asked_to_leave.is_set():
                 self._stands_no_more(standing)
             following = await self._connected()
@@ -167,7 +185,13 @@ class Sockets:
             (log.info if up > self._told else log.warning)("slack connections", up=up, of=self._count)
             self._told = up
 
+    async def leave(self) -> None:
+        """Let other processes' connections hear everything from now on."""
+        self._over = True
+        await asyncio.gather(*(connection.fall_silent() for connection in self._standing))
+
     async def close(self) -> None:
+        self._over = True
         tasks, leaving = list(self._leaving), list(self._leaving.values())
         for task in tasks:
             task.cancel()

@@ -166,7 +166,7 @@ async def fleet(
         made = Fleet(discord, simulator, url, bots)
         made.rooms = [discord.channel(discord.guild(f"server {k}", shard=k, of=receivers)) for k in range(receivers)]
         try:
-            await asyncio.to_thread(_make_tables, url, count)
+            await asyncio.to_thread(make_tables, url, count)
             if start:
                 await made.start()
             yield made
@@ -175,7 +175,7 @@ async def fleet(
                 await bot.kill()
 
 
-def _make_tables(url: str, slots: int) -> None:
+def make_tables(url: str, slots: int) -> None:
     """As `python -m bot migrate` does: made at each slot's first start, beside its peers, they take half a minute."""
     with closing(Database(url)) as database:
         upgrade(database)

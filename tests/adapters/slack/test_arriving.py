@@ -50,14 +50,21 @@ async def test_an_event_told_twice_is_one_job(it: Office) -> None:
     assert it.house.backend.posts == 1
 
 
+async def on_its_way(it: Office, method: str, number: int) -> None:
+    """So many requests have come in; the last one is held up, so that nobody is told of it."""
+    async with asyncio.timeout(5):
+        while it.server.requests[method] < number:
+            await asyncio.sleep(0.01)
+
+
 async def test_an_event_that_two_processes_work_on_at_once_has_one_answer(it: Office) -> None:
     """The first one held it up for so long that Slack sent it to another, which knows nothing of it."""
     it.server.fail("chat.postMessage", delay=0.5, times=2)
     asked = await it.server.mention(it.ana, it.channel, "a red fox")
-    await it.server.until(lambda: it.server.requests["chat.postMessage"] == 1)
+    await on_its_way(it, "chat.postMessage", 1)
     it.slack._seen._times.clear()
     it.server.redeliver(asked)
-    await it.server.until(lambda: it.server.requests["chat.postMessage"] == 2)
+    await on_its_way(it, "chat.postMessage", 2)
     # Both messages that grew are gone: the one that the picture took the place of, and the other's.
     await it.server.until(lambda: it.server.requests["chat.delete"] == 2)
     assert "a red fox" in (await it.finished()).text
@@ -111,6 +118,17 @@ async def test_while_it_stops_it_says_so(it: Office) -> None:
     await it.slack.stop_taking()
     asked = await it.imagine("a red fox")
     assert "restarting" in await asked.told()
+
+
+async def test_while_it_stops_its_peers_hear_everything(it: Office) -> None:
+    """What it heard by then is drawn; its connections are closed and stay so."""
+    it.slack._peers = lambda: True
+    await it.imagine("a red fox")
+    await it.slack.stop_taking()
+    assert it.server.socket.live == []
+    opened = it.server.socket.opened
+    await it.finished()
+    assert (it.server.socket.live, it.server.socket.opened) == ([], opened)
 
 
 # ---- HTTP ----

@@ -1,0 +1,78 @@
+"""Two processes share Slack's connections: what one of them does not hear, the other does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adapters.wavespeed.simulator import Simulator
+from tests.scenarios.easel_process import EaselProcess, easel
+from tests.scenarios.fleet import make_tables
+from tests.servers.postgres import new_database
+from tests.servers.slack import SlackServer
+from tests.servers.slack_asked import Asked
+
+SLOTS = 2
+
+
+@dataclass
+class Crew:
+    slack: SlackServer
+    simulator: Simulator
+    bots: list[EaselProcess]
+    asked: list[Asked] = field(default_factory=list)
+
+    async def ask(self) -> None:
+        """Somebody new in a channel of their own: Slack takes about one message a second in each."""
+        number = len(self.asked)
+        person = self.slack.user(f"person{number}")
+        channel = self.slack.channel(f"room{number}", person)
+        self.asked.append(await self.slack.type(person, channel, f"/imagine fox number {number}"))
+
+    async def keep_asking(self, *, every: float) -> None:
+        while True:
+            await self.ask()
+            await asyncio.sleep(every)
+
+    def drawn(self, asked: Asked) -> bool:
+        assert asked.channel is not None
+        return [bool(message.pictures) for message in self.slack.by_bot(asked.channel)] == [True]
+
+    async def all_drawn(self) -> None:
+        """Each command was answered by one message with its picture, and is paid once."""
+        await self.slack.until(lambda: all(self.drawn(asked) for asked in self.asked), 60)
+        assert len(self.simulator.charged) == len(self.asked)
+
+
+@asynccontextmanager
+async def crew(postgres_url: str, folder: Path) -> AsyncIterator[Crew]:
+    url = new_database(postgres_url)
+    await asyncio.to_thread(make_tables, url, SLOTS)
+    async with SlackServer() as slack, Simulator(seconds=0.3, picture="png") as simulator, AsyncExitStack() as stack:
+        bots = []
+        for slot in range(SLOTS):
+            environment = {"EASEL_DATABASE_URL": url, "EASEL_SLOTS": str(SLOTS), "EASEL_SLOT": str(slot)}
+            bot = await stack.enter_async_context(easel(None, simulator, folder / "data", environment, slack=slack))
+            bot.log = folder / f"slot{slot}.log"
+            bots.append(bot)
+        made = Crew(slack, simulator, bots)
+        for bot in bots:
+            await bot.start()
+        yield made
+        assert slack.violations == []
+        assert [line for bot in bots for line in bot.lines().splitlines() if "Traceback" in line] == []
+
+
+async def test_a_restart_of_one_after_the_other_loses_no_command(postgres_url: str, tmp_path: Path) -> None:
+    async with crew(postgres_url, tmp_path) as here:
+        asking = asyncio.create_task(here.keep_asking(every=0.7))
+        for bot in here.bots:
+            await bot.stop()
+            await bot.start()
+        asking.cancel()
+        assert [asked for asked in here.asked if asked.failed] == []
+        await here.all_drawn()
+        assert all("accepted" in bot.lines() for bot in here.bots)
