@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -13,7 +14,7 @@ import structlog
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.request.async_request import AsyncBoltRequest
 
-from adapters.slack import names, pages, sockets
+from adapters.slack import homes, names, pages, sockets
 from adapters.slack.ack import Ack
 from adapters.slack.address import Address
 from adapters.slack.api import Api
@@ -125,6 +126,12 @@ class Slack:
         self._installing.flow = flow
         self._listen(self._app)
         self._events.attach(self._app)
+
+    async def move_in(self, easel: Easel) -> None:
+        """Let Homes follow jobs that run in other processes, and theirs those that run here."""
+        if easel.bell.shared:
+            self._wires.homes.ring = functools.partial(easel.bell.ring, homes.KIND)
+            easel.bell.on(homes.KIND, self._wires.homes.heard)
 
     async def serve(self, easel: Easel) -> None:
         assert self._app is not None, "login comes first"
