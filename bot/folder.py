@@ -27,8 +27,16 @@ def held(data_dir: Path, slot: int | None = None) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BadSettings(
-                f"Another Easel is at work in the data folder {data_dir}. "
-                "Stop that one first, or give this one a folder of its own with EASEL_DATA_DIR."
-            ) from None
+            raise BadSettings(_taken(data_dir, slot)) from None
         yield
+
+
+def _taken(data_dir: Path, slot: int | None) -> str:
+    if slot is not None:
+        return (
+            f"EASEL_SLOT: another Easel holds slot {slot} in {data_dir}. Stop that one, or give this one its own slot."
+        )
+    return (
+        f"Another Easel is at work in the data folder {data_dir}. "
+        "Stop that one first, or give this one a folder of its own with EASEL_DATA_DIR."
+    )

@@ -20,6 +20,12 @@ def test_a_folder_is_made_and_belongs_to_one_at_a_time(tmp_path: Path) -> None:
         assert data.is_dir()
 
 
+def test_slots_share_a_folder_and_each_belongs_to_one_at_a_time(tmp_path: Path) -> None:
+    taken = pytest.raises(BadSettings, match="EASEL_SLOT: another Easel holds slot 1")
+    with folder.held(tmp_path, 0), folder.held(tmp_path, 1), taken, folder.held(tmp_path, 1):
+        pass
+
+
 def test_a_killed_process_holds_it_no_longer(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)],
