@@ -180,8 +180,9 @@ def _imagine(arguments: Arguments) -> int:
 
 
 def _apart(settings: Settings, data_dir: Path, **other: object) -> Settings:
-    """The same settings with a data folder and databases of its own: the bot itself may be running."""
-    return settings.model_copy(update={"data_dir": data_dir, "database_url": "", **other})
+    """The same settings with a data folder and databases of its own: the bot itself may be running, in whatever slots."""
+    alone = {"slots": 1, "slot": 0, "gateways": 0, "role": "all"}
+    return settings.model_copy(update={"data_dir": data_dir, "database_url": "", **alone, **other})
 
 
 async def _draw(

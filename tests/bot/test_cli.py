@@ -87,6 +87,15 @@ async def test_imagine_draws_with_the_configured_backend_and_says_what_it_cost(
     assert len(submit.body["loras"]) == 1
 
 
+async def test_imagine_draws_by_itself_whatever_slot_it_is_called_in(tmp_path: Path, simulator: Simulator) -> None:
+    key = {"WAVESPEED_API_KEY": "a-key", "WAVESPEED_BASE_URL": simulator.base_url}
+    several = {"EASEL_DATABASE_URL": "postgresql://127.0.0.1:9/easel", "EASEL_SLOTS": "3", "EASEL_SLOT": "2"}
+    worker = {"EASEL_GATEWAYS": "1", "EASEL_ROLE": "worker"}
+    ended = await bare(tmp_path, **key, **several, **worker).run("imagine", "a red fox")
+    assert ended.code == 0, ended.err
+    assert len(list((tmp_path / "pictures").iterdir())) == 1
+
+
 async def test_imagine_goes_on_from_a_picture_of_ones_own(
     with_key: CommandLine, simulator: Simulator, tmp_path: Path
 ) -> None:
