@@ -172,6 +172,19 @@ def test_every_alert_that_is_sent_is_explained() -> None:
         assert any(text.startswith(beginning.rstrip("…")) for beginning in explained), text
 
 
+def test_every_log_line_that_is_explained_is_logged() -> None:
+    explained = {
+        line
+        for cell in re.findall(r"^\| (`[a-z'].+?`) \| ", OPERATE, re.MULTILINE)
+        for line in re.findall("`(.+?)`", cell)
+    }
+    source = "".join(
+        file.read_text(encoding="utf-8") for part in ("bot", "adapters") for file in (ROOT / part).rglob("*.py")
+    )
+    assert len(explained) > 5
+    assert {line for line in explained if not re.search(rf'"{line}["\\:]', source)} == set()
+
+
 def _sent() -> Iterator[str]:
     """The first words of each `raise_(kind, message)`."""
     for file in (ROOT / "bot").rglob("*.py"):
