@@ -207,7 +207,7 @@ async def _stand(settings: Settings, database: Database, stack: AsyncExitStack) 
     """On Postgres our slot, held until the stack ends."""
     if database.is_sqlite:
         return Alone()
-    lease = Lease(database, settings.slot, settings.role, settings.adopt_after)
+    lease = Lease(database, settings.slot, settings.slots, settings.role, settings.adopt_after)
     return await stack.enter_async_context(Held(lease))
 
 
@@ -240,6 +240,7 @@ def _listen(standing: Held, bell: Bell, intake: Intake, engine: Engine, *, runs:
         bell.on("place", lambda _: intake.pump())
         bell.on("job", lambda _: intake.wake())
         bell.on("cancelled", intake.hear_cancelled)
+        bell.on_missed(intake.hear_missed)
 
 
 def _engine(settings: Settings, life: Life, common: Common | None) -> tuple[Engine, Intake]:

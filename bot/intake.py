@@ -290,14 +290,22 @@ class Intake:
                 kind=kind(job.request),
                 **values,
             )
-        except sa.exc.OperationalError:  # the database went away: was it before, or after the commit?
-            record = await store.delivered_as(job.requester.platform, delivery_key, ordinal)
-            if record is None:
-                raise
-            kept = record.job if record.job.id == job.id else None
+        except sa.exc.OperationalError as error:
+            kept = await self._after_all(job, delivery_key, ordinal, error)
         if kept is not None and self._runs:
             self._life.hand_over(kept, message_key, reserved)
         return kept
+
+    async def _after_all(self, job: Job, delivery_key: str, ordinal: int, error: sa.exc.OperationalError) -> Job | None:
+        """The database went away: was it before, or after the commit?"""
+        log.warning("not committed", job=job.id, error=type(error.orig).__name__)
+        try:
+            record = await self._life.store.delivered_as(job.requester.platform, delivery_key, ordinal)
+        except sa.exc.OperationalError:
+            record = None
+        if record is None:
+            raise TryAgain("Easel can't reach its database right now. Please ask again in a minute.") from error
+        return record.job if record.job.id == job.id else None
 
     @property
     def _runs(self) -> bool:
@@ -412,6 +420,15 @@ class Intake:
         """Somebody cancelled it at another process."""
         if self._gate.knows(job_id):
             self._background(self._cancelled(job_id))
+
+    def hear_missed(self) -> None:
+        """Rings may have been lost: somebody may wait, have cancelled, or have left a place."""
+        self._background(self._catch_up())
+
+    async def _catch_up(self) -> None:
+        for job_id in await self._life.store.cancelled():
+            self.hear_cancelled(job_id)
+        await self.tick()
 
     def _background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -112,10 +112,11 @@ class Held:
         self._adopt = adopt
 
     async def __aenter__(self) -> Self:
-        """Raises BadSettings for a slot that another process holds."""
+        """Raises BadSettings for a slot that another process holds, and for one who counts the slots differently."""
         await self._take()
         try:
             await self._beat()
+            self._check_count()
         except BaseException:
             await self._lease.let_go()
             raise
@@ -150,6 +151,15 @@ class Held:
                 if time.monotonic() > until:
                     raise
             await asyncio.sleep(0.2)
+
+    def _check_count(self) -> None:
+        """One that believes to be alone keeps limits by itself, and shards are divided by the number."""
+        for peer in self._peers:
+            if peer.of != self._lease.of and peer.silent_for < SILENT:
+                raise BadSettings(
+                    f"EASEL_SLOTS: it is {self._lease.of} here and {peer.of} in slot {peer.slot}, which is at work. "
+                    "Stop all processes, set the same number for all, and start them."
+                )
 
     async def _go_on(self) -> None:
         while True:

@@ -12,6 +12,7 @@ import asyncio
 import contextvars
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -98,6 +99,8 @@ def _anew(job_id: str) -> str:
     return f"{job_id}.{secrets.token_hex(4)}"
 
 
+SPARED = 60.0
+"""Seconds."""
 _TRIES = 5
 
 
@@ -136,6 +139,30 @@ def has_run(connection: sa.Connection) -> bool:
     return there and connection.execute(sa.text("SELECT 1 FROM dbos.workflow_status LIMIT 1")).first() is not None
 
 
+class Sparing(logging.Filter):
+    """While the database is away, the engine says so in five ways every second: once a minute each is enough, and
+    without the driver's own words, which name hosts and paths."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        words, driver, _ = record.getMessage().partition("(psycopg")
+        error = record.exc_info[1] if record.exc_info else None
+        if not driver and not isinstance(error, sa.exc.DBAPIError):
+            return True
+        now = time.monotonic()
+        if now - self._said.get(words, -SPARED) < SPARED:
+            return False
+        self._said[words] = now
+        record.msg, record.args, record.exc_info, record.exc_text = words.rstrip(" :"), (), None, None
+        return True
+
+
+_SPARING = Sparing()
+
+
 class Engine:
     """One per process. `url` names the engine's own database, `slot` this process among its peers."""
 
@@ -171,6 +198,7 @@ class Engine:
         logger = logging.getLogger("dbos")
         logger.handlers.clear()  # its lines go the way of all others
         logger.propagate = True
+        logger.addFilter(_SPARING)
         DBOS.launch()
 
     async def start(self, job_id: str) -> None:

@@ -162,6 +162,12 @@ class Store:
             _of(requester) & jobs.c.outcome.is_(None) & jobs.c.cancelled_at.is_(None), order=jobs.c.id
         )
 
+    async def cancelled(self) -> list[str]:
+        """Ids of our jobs that somebody cancelled and that have no end yet."""
+        here = (jobs.c.owner == self.owner) & jobs.c.outcome.is_(None) & jobs.c.cancelled_at.is_not(None)
+        statement = sa.select(jobs.c.id).where(here)
+        return list(await self._database.read(lambda connection: connection.execute(statement).scalars().all()))
+
     async def some(self, job_ids: Iterable[str]) -> list[Record]:
         return await self._select(jobs.c.id.in_(list(job_ids)), order=jobs.c.id)
 

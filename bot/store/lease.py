@@ -25,14 +25,16 @@ ADOPTING = 0x6561736E
 SESSIONS_END_WITHIN = "5s"
 
 _OPEN = """
-    INSERT INTO slots (slot, owner, role, beat_at) VALUES (%s, %s, %s, extract(epoch FROM clock_timestamp()))
-    ON CONFLICT (slot) DO UPDATE SET owner = excluded.owner, role = excluded.role, beat_at = excluded.beat_at
+    INSERT INTO slots (slot, owner, role, "of", beat_at)
+    VALUES (%s, %s, %s, %s, extract(epoch FROM clock_timestamp()))
+    ON CONFLICT (slot) DO UPDATE SET
+        owner = excluded.owner, role = excluded.role, "of" = excluded."of", beat_at = excluded.beat_at
 """
 _BEAT = """
     WITH mine AS (
         UPDATE slots SET beat_at = extract(epoch FROM clock_timestamp()) WHERE slot = %s AND owner = %s RETURNING slot
     )
-    SELECT slot, role, extract(epoch FROM clock_timestamp()) - beat_at, (SELECT count(*) FROM mine)
+    SELECT slot, role, "of", extract(epoch FROM clock_timestamp()) - beat_at, (SELECT count(*) FROM mine)
     FROM slots ORDER BY slot
 """
 _HOLDER = "SELECT owner, extract(epoch FROM clock_timestamp()) - beat_at FROM slots WHERE slot = %s FOR UPDATE"
@@ -61,10 +63,11 @@ class SlotLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A process with a slot, as it was last heard of; `silent_for` in seconds."""
+    """A process with a slot, as it was last heard of; `of` is how many it believes there are, `silent_for` in seconds."""
 
     slot: int
     role: str
+    of: int
     silent_for: float
 
     @property
@@ -83,9 +86,10 @@ class Lease:
     Whoever is silent for `dead_after` seconds is taken for dead, the same in all processes.
     """
 
-    def __init__(self, database: Database, slot: int, role: str, dead_after: float) -> None:
+    def __init__(self, database: Database, slot: int, of: int, role: str, dead_after: float) -> None:
         self._database = database
         self.slot = slot
+        self.of = of
         self._role = role
         self.dead_after = dead_after
         self._instance = str(ULID())
@@ -116,7 +120,7 @@ class Lease:
                 await connection.execute(_END_HOLDER, self._lock)
             raise SlotTaken(silent_for)
         if not self._held:
-            await connection.execute(_OPEN, (self.slot, self._instance, self._role))
+            await connection.execute(_OPEN, (self.slot, self._instance, self._role, self.of))
             self._held = True
 
     async def beat(self) -> list[Peer]:
@@ -127,7 +131,9 @@ class Lease:
         rows = await (await self._connection.execute(_BEAT, (self.slot, self._instance))).fetchall()
         if not any(mine for *_, mine in rows):
             raise SlotLost
-        return [Peer(slot, role, 0.0 if slot == self.slot else max(0.0, silent)) for slot, role, silent, _ in rows]
+        return [
+            Peer(slot, role, of, 0.0 if slot == self.slot else max(0.0, silent)) for slot, role, of, silent, _ in rows
+        ]
 
     async def adopt(self, slot: int) -> list[str] | None:
         """Take a silent peer's slot away and its open jobs over; their ids. None if it lives, or somebody else did.

@@ -116,6 +116,8 @@ slots = sa.Table(
     sa.Column("slot", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("owner", sa.String(60), nullable=False),
     sa.Column("role", sa.String(10), nullable=False),
+    # How many there are (EASEL_SLOTS), as that process was told.
+    sa.Column("of", sa.Integer, nullable=False),
     sa.Column("beat_at", sa.Float, nullable=False),
 )
 

@@ -47,6 +47,7 @@ class Peer:
     slot: int
     role: str = "all"
     adopt_after: float = 5.0
+    of: int = 2
 
     @property
     def name(self) -> str:
@@ -137,7 +138,7 @@ class House:
         self.runs: dict[str, asyncio.Task[None]] = {}
 
     def _common(self, peer: Peer, limits: Limits) -> Common:
-        standing = Held(Lease(self.database, peer.slot, peer.role, peer.adopt_after))
+        standing = Held(Lease(self.database, peer.slot, peer.of, peer.role, peer.adopt_after))
         bounds = Bounds(limits.per_person, self.backend.pictures_at_once, self.backend.pictures_per_minute)
         runs = peer.role != "gateway"
         return Common(self.database, standing, self.bell, self.ledger, limits, bounds, runs)

@@ -21,6 +21,7 @@ from bot.errors import (
     Moderated,
     NotAllowed,
     RateLimited,
+    TryAgain,
     Unreachable,
 )
 from bot.guard import Limits, Policy
@@ -645,6 +646,6 @@ async def test_a_commit_that_was_not_made_is_told(tmp_path: Path) -> None:
 
     async with House(tmp_path, PaintedBackend()) as house:
         house.life.store = Away(house.database, house.life.gallery.pictures)
-        with pytest.raises(sa.exc.OperationalError):
+        with pytest.raises(TryAgain, match="can't reach its database"):
             await house.ask(request())
         assert house.life.accounts.dollars == 0

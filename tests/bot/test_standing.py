@@ -42,7 +42,7 @@ def other(url: str) -> Iterator[Database]:
 
 @asynccontextmanager
 async def taken(database: Database, slot: int) -> AsyncIterator[Lease]:
-    lease = Lease(database, slot, "all", 30)
+    lease = Lease(database, slot, 2, "all", 30)
     await lease.take()
     try:
         yield lease
@@ -59,8 +59,8 @@ async def silence(database: Database, slot: int, seconds: float) -> None:
 async def test_a_slot_is_held_by_one_and_free_once_it_lets_go(database: Database, other: Database) -> None:
     async with taken(database, 0):
         with pytest.raises(SlotTaken):
-            await Lease(other, 0, "all", 30).take()
-    async with Held(Lease(other, 0, "all", 30)):  # it takes a moment until the server has heard
+            await Lease(other, 0, 2, "all", 30).take()
+    async with Held(Lease(other, 0, 2, "all", 30)):  # it takes a moment until the server has heard
         pass
 
 
@@ -111,7 +111,7 @@ async def test_a_lost_connection_is_replaced_and_the_slot_kept(database: Databas
 
 async def test_a_taken_slot_is_refused_and_told(database: Database, other: Database) -> None:
     async with taken(database, 0):
-        held = Held(Lease(other, 0, "all", 30))
+        held = Held(Lease(other, 0, 2, "all", 30))
         with pytest.raises(BadSettings, match="another Easel holds slot 0"):
             await held.__aenter__()
 
@@ -122,13 +122,13 @@ async def test_a_holder_that_is_silent_for_too_long_is_ended_by_its_successor(
     async with taken(database, 0):
         await silence(other, 0, 31)
         began = time.monotonic()
-        async with Held(Lease(other, 0, "all", 30)) as held:
+        async with Held(Lease(other, 0, 2, "all", 30)) as held:
             assert held.sure
         assert time.monotonic() - began < 4
 
 
 async def test_nothing_is_sure_while_the_server_is_away_and_then_it_is_again(database: Database) -> None:
-    async with Held(Lease(database, 0, "all", 5)) as held:
+    async with Held(Lease(database, 0, 2, "all", 5)) as held:
         await held.hold()
         held._beat_at -= 10
         assert not held.sure
@@ -138,7 +138,7 @@ async def test_nothing_is_sure_while_the_server_is_away_and_then_it_is_again(dat
 
 
 async def test_who_is_silent_is_not_counted_on(database: Database, other: Database) -> None:
-    async with taken(other, 1), Held(Lease(database, 0, "all", 30)) as held:
+    async with taken(other, 1), Held(Lease(database, 0, 2, "all", 30)) as held:
         assert held.owners == ["easel-0", "easel-1"]
         assert held.workers == 2
         await silence(database, 1, 4)
@@ -146,3 +146,12 @@ async def test_who_is_silent_is_not_counted_on(database: Database, other: Databa
             while held.owners != ["easel-0"]:
                 await asyncio.sleep(0.05)
         assert held.workers == 1
+
+
+async def test_who_counts_the_slots_differently_is_refused_and_told(database: Database, other: Database) -> None:
+    async with taken(database, 0):
+        with pytest.raises(BadSettings, match="EASEL_SLOTS: it is 3 here and 2 in slot 0, which is at work"):
+            await Held(Lease(other, 1, 3, "all", 30)).__aenter__()
+        await silence(database, 0, 10)
+        async with Held(Lease(other, 1, 3, "all", 30)):
+            pass

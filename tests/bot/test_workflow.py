@@ -1,6 +1,7 @@
 """What guards the durable runs; the runs themselves need a process of their own (tests/scenarios)."""
 
 import asyncio
+import logging
 
 import pytest
 import sqlalchemy as sa
@@ -37,3 +38,25 @@ def test_the_first_process_makes_the_engines_tables_of_all(postgres_url: str) ->
     engine = sa.create_engine(url)
     assert all(sa.inspect(engine).has_table("workflow_status", schema=workflow.schema_of(slot)) for slot in (0, 1))
     engine.dispose()
+
+
+def record(message: str, error: Exception | None = None) -> logging.LogRecord:
+    found = (type(error), error, None) if error else None
+    return logging.LogRecord("dbos", logging.WARNING, "", 0, message, (), found)
+
+
+def test_what_the_engine_says_of_a_lost_database_is_said_once_and_without_the_drivers_words() -> None:
+    spare = workflow.Sparing()
+    lost = sa.exc.OperationalError("SELECT", {}, Exception("socket /var/run/x failed"))
+    first, again = (record("Queue thread: (psycopg.OperationalError) socket /var/run/x failed", lost) for _ in range(2))
+    assert spare.filter(first)
+    assert (first.getMessage(), first.exc_info) == ("Queue thread", None)
+    assert not spare.filter(again)
+
+
+def test_whatever_else_the_engine_says_is_left_alone() -> None:
+    spare = workflow.Sparing()
+    for _ in range(2):
+        said = record("a workflow failed", ValueError("x"))
+        assert spare.filter(said)
+        assert said.exc_info

@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("slot", sa.Integer, nullable=False, autoincrement=False),
         sa.Column("owner", sa.String(60), nullable=False),
         sa.Column("role", sa.String(10), nullable=False),
+        sa.Column("of", sa.Integer, nullable=False),
         sa.Column("beat_at", sa.Float, nullable=False),
         sa.PrimaryKeyConstraint("slot", name=op.f("pk_slots")),
     )
