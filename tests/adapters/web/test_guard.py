@@ -50,8 +50,12 @@ def say() -> dict[str, str]:
     ],
 )
 async def test_a_post_comes_from_our_page_or_is_refused(ana: Visitor, headers: dict[str, str], status: int) -> None:
+    window = await ana.window()
     assert await ana.status("POST", "/api/say", json=say(), headers=headers) == status
-    assert bool((await ana.get("/api/start"))["messages"]) is (status == 200)
+    if status == 200:
+        await window.until(lambda it: it.messages)
+    else:
+        assert (await ana.get("/api/start"))["messages"] == []
 
 
 async def test_our_own_origin_is_let_in(house: Playground, ana: Visitor) -> None:
