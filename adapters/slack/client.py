@@ -256,6 +256,8 @@ class Slack:
 
     async def _take(self, kind: Kind, say: Any, req: AsyncBoltRequest) -> None:
         """Acknowledge before anything that waits; a modal is acknowledged by its first answer."""
+        if self._closed.is_set():  # the sockets close last; what nobody acknowledges is sent again, or seen to fail
+            return
         self._rush.note(time.monotonic())
         asked = Asked(kind, req.body, req.headers)
         ack = Ack(say, view=kind is Kind.VIEW)

@@ -246,3 +246,18 @@ async def test_what_is_cut_short_says_so(it: Office, monkeypatch: pytest.MonkeyP
     (message,) = it.server.by_bot(it.channel)
     assert "restarting" in message.text
     assert it.house.backend.posts == 0
+
+
+async def test_what_comes_while_it_closes_is_not_acknowledged(it: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event is then sent again, to whoever is there; a command is seen to fail."""
+    monkeypatch.setattr(client, "LAST_WORDS", 1.0)
+    it.server.fail("files.info", delay=30.0)
+    await it.server.mention(it.ana, it.channel, "as a watercolour", files={"a.png": png(Size(64, 64))})
+    while not it.server.requests["files.info"]:
+        await asyncio.sleep(0.01)
+    closing = asyncio.create_task(it.slack.close())
+    await asyncio.sleep(0)
+    asked = await it.server.type(it.ben, it.channel, "/imagine a blue whale")
+    await closing
+    assert asked.acked is None
+    assert asked.failed is not None
