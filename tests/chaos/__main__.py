@@ -74,7 +74,12 @@ def _all(tasks: list[Task], side_by_side: int, until: float) -> list[Account]:
                 under_way[pool.submit(work, task)] = task
             if not under_way:
                 return found
-            for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+            try:
+                done = wait(under_way, return_when=FIRST_COMPLETED).done
+            except KeyboardInterrupt:  # no more of them, and the table of those that are over
+                pool.shutdown(wait=False, cancel_futures=True)
+                return found
+            for future in done:
                 task = under_way.pop(future)
                 found.append(_told(len(found) + 1, task, future.result()))
 

@@ -17,7 +17,7 @@ import aiohttp
 
 from tests.scenarios.easel_process import EaselProcess
 
-ONLINE_WITHIN = 90.0
+ONLINE_WITHIN = 180.0
 """Seconds, on a machine that is busy with other runs."""
 AGAIN_AFTER = 0.3
 """Seconds until the supervisor starts a process again that ended by itself."""

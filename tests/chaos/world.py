@@ -25,6 +25,8 @@ from tests.servers.slack import SlackServer
 
 LANES = 4
 """Submits in flight: what one crash may leave uncertain."""
+SERVED_WITHIN = 180.0
+"""Seconds, where many runs keep the machine from starting anything."""
 ADOPT_AFTER = 5.0
 """Seconds of silence after which a peer adopts; the shortest that there is."""
 SETTINGS = {
@@ -67,7 +69,7 @@ class World:
 
     async def ask(self) -> None:
         """One more person asks, where commands reach a bot."""
-        await until(lambda: any(crowd.served for crowd in self.crowds), 60)
+        await until(lambda: any(crowd.served for crowd in self.crowds), SERVED_WITHIN)
         crowd = self.dice.choice([crowd for crowd in self.crowds if crowd.served])
         number = len(self.asked) + 1
         self.simulator.script(Script(picture=marked(number)), prompt=prompt_of(number))
