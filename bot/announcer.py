@@ -177,4 +177,5 @@ class Announcer:
             self._wake.clear()
             wait = self._due[0][0] - now if self._due else None
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()

@@ -145,7 +145,8 @@ class Rest:
         """Let first answers go out before the work that follows one: in a burst everyone is acknowledged, then served."""
         if self._answering:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._all_answered.wait(), ANSWERS_FIRST)
+                async with asyncio.timeout(ANSWERS_FIRST):
+                    await self._all_answered.wait()
 
     async def request(
         self,

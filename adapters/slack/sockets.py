@@ -84,7 +84,8 @@ class _Connection(SocketModeClient):
         """Until it is lost, or Slack asks to leave it."""
         while await self.is_connected() and not self.asked_to_leave.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.asked_to_leave.wait(), LOOK)
+                async with asyncio.timeout(LOOK):
+                    await self.asked_to_leave.wait()
 
     async def until_closed(self) -> None:
         """Until Slack closes it, as it said."""

@@ -78,7 +78,8 @@ class Window:
             if not self._waiting:
                 self._something.clear()
                 try:
-                    await asyncio.wait_for(self._something.wait(), HEARTBEAT)
+                    async with asyncio.timeout(HEARTBEAT):
+                        await self._something.wait()
                 except TimeoutError:
                     yield BEAT
                 continue
