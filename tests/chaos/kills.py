@@ -96,7 +96,8 @@ async def inside_the_post(world: World) -> None:
 
 
 async def stop_and_start(world: World) -> None:
-    """SIGTERM, as an upgrade does: nothing may be uncertain."""
+    """SIGTERM, as an upgrade does: nothing may be uncertain, and whose command is not taken is told so."""
+    world.all_told = not world.bot.disturbed
     for _ in range(world.some(1, 2)):
         await world.moment(1.5)
         await world.bot.stop()

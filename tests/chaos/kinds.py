@@ -19,7 +19,7 @@ ON_DISCORD, ON_SLACK = (DISCORD, BOTH), (SLACK, BOTH)
 class Kind:
     """`faults` come one after the other, and people ask during each. `chats` are the choices of platforms. `patience` is the seconds from the last command on in which all jobs end.
 
-    `weight` is its share among the runs.
+    `gateways` of the `slots` only receive, and the others only draw; 0: all do both. `weight` is its share among the runs.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Kind:
     databases: tuple[str, ...] = (SQLITE, POSTGRES)
     chats: tuple[tuple[str, ...], ...] = (DISCORD, SLACK, BOTH)
     slots: int = 1
+    gateways: int = 0
     patience: float = 90.0
     weight: int = 1
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -79,6 +80,14 @@ KINDS = {
                 ("peer-cut-off", peers.cut_off, 1),
                 ("rolling", peers.rolling, 2),
                 ("peers-mixed", peers.mixed, 3),
+            )
+        ),
+        *(
+            Kind(name, (fault,), databases=(POSTGRES,), slots=3, gateways=1, weight=2)
+            for name, fault in (
+                ("roles-kill", peers.killed),
+                ("roles-gone", peers.killed_for_good),
+                ("roles-frozen", peers.frozen),
             )
         ),
         Kind("mixed", (mixed.at_once,), weight=4, patience=150.0),

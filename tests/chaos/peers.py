@@ -26,7 +26,7 @@ async def killed(world: World) -> None:
 
 async def killed_for_good(world: World) -> None:
     """kill -9 of one that stays away: a peer goes on with what it had."""
-    bot = world.dice.choice(world.bots)
+    bot = world.dice.choice(world.workers)
     await _busy(world, bot)
     await world.kill(bot)
     await _adopted(world, bot)
@@ -44,7 +44,7 @@ async def killed_at_a_boundary(world: World) -> None:
 
 async def frozen(world: World) -> None:
     """SIGSTOP until a peer has its jobs, then SIGCONT: it has to step down, and its supervisor starts it again."""
-    bot = world.dice.choice(world.bots)
+    bot = world.dice.choice(world.workers)
     await _busy(world, bot)
     world.doubts += LANES
     bot.send(signal.SIGSTOP)

@@ -37,7 +37,14 @@ async def run(
         async with (
             asyncio.timeout(RUN_WITHIN),
             world(
-                dice, folder, chats=chats, postgres=postgres, slots=kind.slots, long=long, environment=kind.environment
+                dice,
+                folder,
+                chats=chats,
+                postgres=postgres,
+                slots=kind.slots,
+                gateways=kind.gateways,
+                long=long,
+                environment=kind.environment,
             ) as here,
         ):
             await _live(here, kind, jobs)
@@ -93,9 +100,11 @@ def account_of(here: World, account: Account) -> Account:
     account.resumed = [seconds for bot in here.bots for seconds in bot.resumed()]
     account.exits = [code for bot in here.bots for code in bot.exits]
     settle(account, Evidence(here.asked, lines, seen, here.simulator))
-    if here.all_taken and account.refused:
-        lost = [ask for number, ask in here.asked.items() if number not in lines]
-        account.problem(f"refused: {account.refused} commands: {lost}")
+    refused = [ask for number, ask in here.asked.items() if number not in lines]
+    if here.all_taken and refused:
+        account.problem(f"refused: {len(refused)} commands: {refused}")
+    if here.all_told and any(not ask.refused for ask in refused):
+        account.problem(f"lost without a word: {[ask for ask in refused if not ask.refused]}")
     for crowd in here.crowds:
         for violation in crowd.violations():
             account.problem(f"a rule of the platform was broken: {violation}")

@@ -79,7 +79,7 @@ def main(words: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     print(f"{asked.minutes:g} minutes, {asked.rate:g} jobs a second, seed {asked.seed}; logs: {folder}", flush=True)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        account, record = runner.run(soak(asked.minutes * 60, asked.rate, asked.seed, folder))
+        account, record = runner.run(soak(asked.minutes * 60, asked.rate, asked.seed, folder, calm=asked.calm))
     print(_told(account, record))
     sys.exit(not account.good)
 
@@ -88,12 +88,13 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--rate", type=float, default=5.0, help="jobs a second (default %(default)s)")
+    parser.add_argument("--calm", action="store_true", help="without faults: what grows then grows with the jobs")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--logs", help="where the processes' logs are kept (default: a new folder)")
     return parser.parse_args(words)
 
 
-async def soak(seconds: float, rate: float, seed: int, folder: Path) -> tuple[Account, Record]:
+async def soak(seconds: float, rate: float, seed: int, folder: Path, *, calm: bool = False) -> tuple[Account, Record]:
     """People ask at a steady rate for so many seconds; every job is accounted for at the end."""
     record, begun = Record(), time.monotonic()
     account = Account("soak", seed, "postgres", "discord+slack")
@@ -102,13 +103,13 @@ async def soak(seconds: float, rate: float, seed: int, folder: Path) -> tuple[Ac
         async with world(
             random.Random(seed), folder, chats=chats, postgres=postgres, slots=PROCESSES, validate=False
         ) as here:
-            await _live(here, record, seconds, rate)
+            await _live(here, record, seconds, rate, calm=calm)
             account_of(here, account)
     account.seconds = time.monotonic() - begun
     return account, record
 
 
-async def _live(here: World, record: Record, seconds: float, rate: float) -> None:
+async def _live(here: World, record: Record, seconds: float, rate: float, *, calm: bool) -> None:
     assert here.slack is not None
     here.slack.limits.on = False  # at this rate they would be what is measured
     here.all_asked.set()
@@ -116,7 +117,8 @@ async def _live(here: World, record: Record, seconds: float, rate: float) -> Non
     sampling = asyncio.create_task(_sample(here, record))
     async with asyncio.TaskGroup() as group:
         asking = group.create_task(_ask(here, seconds, rate))
-        group.create_task(_faults(here, record, asking))
+        if not calm:
+            group.create_task(_faults(here, record, asking))
     _heal(here)
     await until_closed(here, PATIENCE)
     sampling.cancel()

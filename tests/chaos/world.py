@@ -52,6 +52,7 @@ class World:
     crowds: list[Crowd]
     books: Books
     long: bool
+    gateways: int = 0
     asked: dict[int, Ask] = field(default_factory=dict)
     crashes: int = 0
     doubts: int = 0
@@ -59,7 +60,14 @@ class World:
     adopted: list[float] = field(default_factory=list)
     all_taken: bool = False
     """Nobody's command may be lost."""
+    all_told: bool = False
+    """Whose command is lost is told so."""
     all_asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def workers(self) -> list[Bot]:
+        """Those that draw."""
+        return self.bots[self.gateways :]
 
     @property
     def bot(self) -> Bot:
@@ -141,49 +149,45 @@ async def world(
     chats: tuple[str, ...] = ("discord",),
     postgres: Postgres | None = None,
     slots: int = 1,
+    gateways: int = 0,
     seconds: float = 0.4,
     validate: bool = True,
     long: bool = True,
     environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[World]:
-    """Servers that run, and bots that are not started yet. What is left of them at the end is killed."""
+    """Servers that run, and bots that are not started yet. What is left of them at the end is killed.
+
+    With `gateways`, so many of the `slots` only receive commands, and the others only draw.
+    """
     async with AsyncExitStack() as stack:
         simulator = await stack.enter_async_context(Simulator(seconds=seconds, picture="png", balance=1e6))
         discord = slack = None
         crowds: list[Crowd] = []
         if "discord" in chats:
-            discord = await stack.enter_async_context(DiscordServer(validate=validate, shards=slots))
-            crowds.append(DiscordPeople(discord, dice, guilds=slots))
+            shards = gateways or slots
+            discord = await stack.enter_async_context(DiscordServer(validate=validate, shards=shards))
+            crowds.append(DiscordPeople(discord, dice, guilds=shards))
         if "slack" in chats:
             slack = await stack.enter_async_context(SlackServer())
             slack.limits.burst = 4.0
             crowds.append(SlackPeople(slack, dice))
-        url = (
-            await asyncio.to_thread(ready_database, postgres.url, slots)
-            if postgres
-            else f"sqlite:///{folder / 'data' / 'easel.sqlite'}"
-        )
-        database = {"EASEL_DATABASE_URL": url} if postgres else {}
-        bots = [
-            _bot(discord, slack, simulator, folder, slot, slots, {**SETTINGS, **database, **(environment or {})})
-            for slot in range(slots)
-        ]
-        for bot in bots:
-            stack.push_async_callback(bot.close)
-        books = Books(url.replace("postgresql://", "postgresql+psycopg://"))
-        yield World(dice, simulator, discord, slack, postgres, bots, crowds, books, long)
+        url = f"sqlite:///{folder / 'data' / 'easel.sqlite'}"
+        common = {**SETTINGS, **(environment or {})}
+        if postgres is not None:
+            common["EASEL_DATABASE_URL"] = url = await asyncio.to_thread(ready_database, postgres.url, slots)
+        bots = []
+        for slot in range(slots):
+            own = _one_of(slot, slots, gateways) if slots > 1 else {}
+            process = EaselProcess(discord, simulator, folder / "data", slack=slack, **common, **own)
+            process.log = folder / f"slot-{slot}.log"
+            bots.append(Bot(process, slot))
+            stack.push_async_callback(bots[-1].close)
+        yield World(dice, simulator, discord, slack, postgres, bots, crowds, Books(url), long, gateways)
 
 
-def _bot(
-    discord: DiscordServer | None,
-    slack: SlackServer | None,
-    simulator: Simulator,
-    folder: Path,
-    slot: int,
-    slots: int,
-    environment: dict[str, str],
-) -> Bot:
-    many = {"EASEL_SLOT": str(slot), "EASEL_SLOTS": str(slots), "DISCORD_SHARDS": str(slots)} if slots > 1 else {}
-    process = EaselProcess(discord, simulator, folder / "data", slack=slack, **environment, **many)
-    process.log = folder / f"slot-{slot}.log"
-    return Bot(process, slot)
+def _one_of(slot: int, slots: int, gateways: int) -> dict[str, str]:
+    """What one process of several is told of itself."""
+    settings = {"EASEL_SLOT": str(slot), "EASEL_SLOTS": str(slots), "DISCORD_SHARDS": str(gateways or slots)}
+    if gateways:
+        settings |= {"EASEL_GATEWAYS": str(gateways), "EASEL_ROLE": "gateway" if slot < gateways else "worker"}
+    return settings
