@@ -12,7 +12,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import Protocol, Self
 
 import structlog
@@ -29,6 +29,8 @@ BEAT_WITHIN = 5.0
 """Seconds in which the server answers a heartbeat, or the connection is taken for broken."""
 SILENT = 3.0
 """Seconds after which a peer is not counted on, long before its jobs are taken over."""
+SEEN_WITHIN = 1.5
+"""Seconds in which our next heartbeat tells who is there."""
 STEADY = 4.0
 """Seconds of unbroken heartbeats of ours before a peer is judged: after the server's own absence all look dead."""
 MARGIN = 1.0
@@ -200,6 +202,16 @@ class Held:
         """Before anything else goes on: a request that was about to be sent is not sent any more."""
         if len(self._peers) > 1 and not self.sure:
             step_down("woken after our time was over")
+
+
+async def any_there(slots: Collection[int], present: Callable[[], Collection[int]]) -> bool:
+    """Whether one of these slots is there. Who just came back is seen with our next heartbeat, which is waited for."""
+    until = time.monotonic() + SEEN_WITHIN
+    while set(slots).isdisjoint(present()):
+        if time.monotonic() > until:
+            return False
+        await asyncio.sleep(0.05)
+    return True
 
 
 def _clock() -> float:

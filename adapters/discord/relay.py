@@ -21,6 +21,7 @@ from typing import Protocol, Self
 import structlog
 
 from adapters.discord.shards import Facts, Share
+from bot.standing import any_there
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +33,7 @@ ABSENT = 5.0
 """Seconds that a process may be away before its shards are taken: a restart takes less."""
 LOOK_EVERY = 1.0
 LEAVE_WITHIN = 2.0
-"""Seconds of a stop."""
+"""Seconds of a stop, once a peer is seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,9 @@ class Relay:
     # ---- the end ----
 
     async def leave(self) -> None:
-        """Leave every session of ours to a peer. Never raises, and takes two seconds at the most."""
+        """Leave every session of ours to a peer, if there is one. Never raises."""
+        if self._share is None or not await any_there(set(range(self._receivers)) - {self._slot}, self._present):
+            return
         self._over = True
         try:
             async with asyncio.timeout(LEAVE_WITHIN):
@@ -199,8 +202,7 @@ class Relay:
             log.warning("discord's sessions were not left to a peer", error=type(error).__name__)
 
     async def _leave(self) -> None:
-        if self._share is None or not set(range(self._receivers)) & set(self._present()) - {self._slot}:
-            return
+        assert self._share is not None
         shards = [*self._share.mine, *self._standing_in]
         for task in self._standing_in.values():
             await _cancelled(task)

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import re
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ from bot.cards import notice
 from bot.easel import Easel
 from bot.errors import BadSettings
 from bot.ports import Route
+from bot.standing import any_there
 from bot.tasks import ended
 from bot.vault import Vault
 from commands.spec import Command
@@ -81,8 +82,9 @@ class Slack:
         self._lateness, self._seen, self._rush = Lateness(), Seen(TOLD_TWICE), Rush()
         self._turns: set[asyncio.Task[None]] = set()
         self._taking = True
-        self._peers: Callable[[], bool] = lambda: False
-        """Whether other processes receive, too."""
+        self._peers: set[int] = set()
+        """Slots that receive, too."""
+        self._present: Callable[[], Collection[int]] = tuple
         self._closed = asyncio.Event()
 
     # ---- Platform ----
@@ -142,8 +144,8 @@ class Slack:
                 self._installing.flow.settings.redirect_uri
             )
         self._dispatch = Dispatch(catalogue, easel, self._wires)
-        others = set(range(easel.settings.receivers)) - {easel.settings.slot}
-        self._peers = lambda: not others.isdisjoint(easel.present())
+        self._peers = set(range(easel.settings.receivers)) - {easel.settings.slot}
+        self._present = easel.present
         self._wires.homes.show = self._dispatch.show_home
         if self._settings.mode == "http":
             await self._closed.wait()
@@ -175,7 +177,7 @@ class Slack:
         return self._settings.mode == "http" or (self._sockets is not None and self._sockets.ready)
 
     async def stop_taking(self) -> None:
-        if self._peers() and self._sockets is not None:
+        if self._sockets is not None and self._peers and await any_there(self._peers, self._present):
             await self._sockets.leave()
         self._taking = False
         if self._turns:  # what was heard by now is still taken in

@@ -68,7 +68,7 @@ async def crew(postgres_url: str, folder: Path) -> AsyncIterator[Crew]:
 
 async def test_a_restart_of_one_after_the_other_loses_no_command(postgres_url: str, tmp_path: Path) -> None:
     async with crew(postgres_url, tmp_path) as here:
-        asking = asyncio.create_task(here.keep_asking(every=0.7))
+        asking = asyncio.create_task(here.keep_asking(every=1.0))
         for bot in here.bots:
             await bot.stop()
             await bot.start()

@@ -205,3 +205,12 @@ async def test_with_nobody_there_to_take_them_sessions_are_kept_to_the_end(crew:
     assert crew.sessions(1) == 1
     asked = await crew.ask(crew.channels[1])
     await crew.server.until(lambda: any("restarting" in text for text in asked.private))
+
+
+async def test_a_peer_that_just_came_back_is_waited_for(crew: Crew) -> None:
+    """It is seen with the next heartbeat."""
+    crew.present.discard(0)
+    asyncio.get_running_loop().call_later(0.5, crew.present.add, 0)
+    await crew.second.stop()
+    await crew.answered(await crew.ask(crew.channels[1]))
+    assert crew.first.ran == ["Ana"]

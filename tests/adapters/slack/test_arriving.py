@@ -122,7 +122,7 @@ async def test_while_it_stops_it_says_so(it: Office) -> None:
 
 async def test_while_it_stops_its_peers_hear_everything(it: Office) -> None:
     """What it heard by then is drawn; its connections are closed and stay so."""
-    it.slack._peers = lambda: True
+    it.slack._peers, it.slack._present = {1}, lambda: {0, 1}
     await it.imagine("a red fox")
     await it.slack.stop_taking()
     assert it.server.socket.live == []
