@@ -266,6 +266,8 @@ class Intake:
         log.info("accepted", job=kept.id, platform=place.platform, pictures=request.count)
         if self._runs:
             self._queue(kept, reply)
+        else:  # what a worker gives back would stay charged here
+            self._life.accounts.give_back(job.id)
         return kept
 
     async def _commit(self, job: Job, delivery_key: str, ordinal: int, message_key: str) -> Job | None:
@@ -396,7 +398,9 @@ class Intake:
             return
         await common.settle()
         if common.runs and not self._closed:
-            await self.take(await common.take())
+            for record in await self.take(await common.take()):
+                if record.state == "running":  # of a worker that only receives by now
+                    self._begin(record.job.id)
             self.pump()
         await self._look(LOOK_EVERY if self._gate.waiting else LOOK_IDLE)
 

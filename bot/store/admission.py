@@ -57,10 +57,10 @@ _SERVED = sa.text("""
 """)
 _TAKE = sa.text("""
     UPDATE jobs SET owner = :owner WHERE id IN (
-        SELECT id FROM jobs WHERE owner = '' AND state <> 'closed' ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED
+        SELECT id FROM jobs WHERE owner = '' AND state IN ('waiting', 'running') ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED
     ) RETURNING id
 """)
-_FREE = sa.text("SELECT count(*) FROM jobs WHERE owner = '' AND state <> 'closed'")
+_FREE = sa.text("SELECT count(*) FROM jobs WHERE owner = '' AND state IN ('waiting', 'running')")
 _FORGET = sa.text("DELETE FROM turns WHERE at < :before")
 
 
