@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -32,10 +33,13 @@ class Crew:
         channel = self.slack.channel(f"room{number}", person)
         self.asked.append(await self.slack.type(person, channel, f"/imagine fox number {number}"))
 
-    async def keep_asking(self, *, every: float) -> None:
-        while True:
+    async def keep_asking(self, enough: asyncio.Event, *, every: float) -> None:
+        """The last one is asked to its end, too: cut off in the middle it would be drawn and not be counted here."""
+        while not enough.is_set():
             await self.ask()
-            await asyncio.sleep(every)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(every):
+                    await enough.wait()
 
     def drawn(self, asked: Asked) -> bool:
         assert asked.channel is not None
@@ -44,7 +48,10 @@ class Crew:
     async def all_drawn(self) -> None:
         """Each command was answered by one message with its picture, and is paid once."""
         await self.slack.until(lambda: all(self.drawn(asked) for asked in self.asked), 60)
-        assert len(self.simulator.charged) == len(self.asked)
+        paid = [
+            str(submit.inputs["prompt"]) for submit in self.simulator.submits if submit.id in self.simulator.charged
+        ]
+        assert sorted(paid) == sorted(f"fox number {number}" for number in range(len(self.asked)))
 
 
 @asynccontextmanager
@@ -68,11 +75,13 @@ async def crew(postgres_url: str, folder: Path) -> AsyncIterator[Crew]:
 
 async def test_a_restart_of_one_after_the_other_loses_no_command(postgres_url: str, tmp_path: Path) -> None:
     async with crew(postgres_url, tmp_path) as here:
-        asking = asyncio.create_task(here.keep_asking(every=1.0))
+        enough = asyncio.Event()
+        asking = asyncio.create_task(here.keep_asking(enough, every=1.0))
         for bot in here.bots:
             await bot.stop()
             await bot.start()
-        asking.cancel()
+        enough.set()
+        await asking
         assert [asked for asked in here.asked if asked.failed] == []
         await here.all_drawn()
         assert all("accepted" in bot.lines() for bot in here.bots)
