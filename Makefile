@@ -30,7 +30,8 @@ check: setup
 	$(VENV)/bin/lint-imports
 
 test: check
-	$(PY) -m pytest -n 4 --dist worksteal
+	$(PY) -m pytest -n 4 --dist worksteal -m "not processes"
+	$(PY) -m pytest -n 2 --dist worksteal -m processes
 
 chaos: setup
 	$(PY) -m tests.chaos

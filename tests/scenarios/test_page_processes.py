@@ -16,6 +16,8 @@ from tests.adapters.web.visitor import Json, Visitor, Window
 from tests.browser.playground import Playground
 from tests.servers.postgres import new_database
 
+pytestmark = pytest.mark.processes
+
 WITHIN = 20.0
 """Seconds for what takes the picture's time, on a machine that is busy."""
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from adapters.wavespeed import faults
 from bot.standing import STEP_DOWN
 from tests.scenarios.easel_process import EaselProcess
 from tests.scenarios.fleet import ADOPT_AFTER, fleet
+
+pytestmark = pytest.mark.processes
 
 
 async def test_two_processes_are_one_bot(postgres_url: str, tmp_path: Path) -> None:

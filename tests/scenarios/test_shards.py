@@ -7,9 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.scenarios.fleet import Fleet, fleet
 from tests.servers.discord_asked import Asked
 from tests.servers.discord_world import Channel
+
+pytestmark = pytest.mark.processes
 
 
 @asynccontextmanager

@@ -9,12 +9,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from adapters.wavespeed.simulator import Simulator
 from tests.scenarios.easel_process import EaselProcess, easel
 from tests.scenarios.fleet import make_tables
 from tests.servers.postgres import new_database
 from tests.servers.slack import SlackServer
 from tests.servers.slack_asked import Asked
+
+pytestmark = pytest.mark.processes
 
 SLOTS = 2
 
