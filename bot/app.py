@@ -180,7 +180,7 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
         stack.push_async_callback(life.settle, SETTLE)
         stack.push_async_callback(intake.close)
         if isinstance(standing, Held):
-            _listen(standing, bell, intake, engine, runs=settings.role != "gateway")
+            _listen(standing, bell, intake, runs=settings.role != "gateway")
         intake.pump()
         async with background(
             life.brake.watch(),
@@ -229,14 +229,10 @@ async def _go_on(intake: Intake, life: Life, engine: Engine, stack: AsyncExitSta
     await _mend(intake, engine, left)
 
 
-def _listen(standing: Held, bell: Bell, intake: Intake, engine: Engine, *, runs: bool) -> None:
+def _listen(standing: Held, bell: Bell, intake: Intake, *, runs: bool) -> None:
     """To our peers, and after them."""
-
-    async def adopt(job_ids: list[str]) -> None:
-        await _mend(intake, engine, await intake.take(job_ids))
-
     if runs:
-        standing.adopts(adopt)
+        standing.adopts(intake.take)
         bell.on("place", lambda _: intake.pump())
         bell.on("job", lambda _: intake.wake())
         bell.on("cancelled", intake.hear_cancelled)
@@ -247,6 +243,9 @@ def _engine(settings: Settings, life: Life, common: Common | None) -> tuple[Engi
     def over(job_id: str) -> None:
         intake.over(job_id)
 
+    async def mend(left: Sequence[Record]) -> None:
+        await _mend(intake, engine, left)
+
     engine = Engine(life, settings.engine_database, settings.slot, over)
     at_once = life.backend.pictures_at_once
     intake = Intake(
@@ -256,6 +255,7 @@ def _engine(settings: Settings, life: Life, common: Common | None) -> tuple[Engi
         at_once=at_once,
         run=engine.start,
         redeliver=engine.start_redelivery,
+        mend=mend,
         common=common,
     )
     return engine, intake
@@ -277,16 +277,16 @@ async def _remember(life: Life, *, several: bool) -> None:
 def _take_back(intake: Intake, life: Life, left: Sequence[Record]) -> None:
     """Everything that was open when we stopped, with its visible message."""
     for record in left:
-        intake.resume(record, life.reopen(record), inside=record.state == "running")
+        intake.resume(record, life.reopen(record), inside=record.began)
     if left:
         log.info("resuming", jobs=len(left))
 
 
 async def _mend(intake: Intake, engine: Engine, left: Sequence[Record]) -> None:
-    """What a crash left: jobs that are marked as running, and that our engine does not run."""
+    """What a crash left, here or elsewhere: jobs that began, and that our engine does not run."""
     under_way = await engine.under_way()
     for record in left:
-        if record.state != "running" or record.job.id in under_way:
+        if not record.began or record.job.id in under_way:
             continue
         if record.outcome is not None:  # its run is over, its answer is not out
             intake.over(record.job.id)

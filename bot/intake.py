@@ -42,6 +42,7 @@ PAID = (State.POSTING, State.SUBMITTED)
 STARTING_AT_ONCE = 16
 
 Start = Callable[[str], Awaitable[None]]
+Mend = Callable[[Sequence[Record]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,11 @@ class Intake:
         at_once: int,
         run: Start,
         redeliver: Start,
+        mend: Mend,
         common: Common | None = None,
     ) -> None:
-        """`run` starts a job's workflow, `redeliver` the one that only delivers.
+        """`run` starts a job's workflow, `redeliver` the one that only delivers, `mend` whichever of them is missing for
+        jobs that began elsewhere.
 
         `common` is there when several processes are: then the gate only knows who of ours is where, and it is decided
         over all of them who may go next, and what was used up.
@@ -80,6 +83,7 @@ class Intake:
         self._at_once = at_once
         self._run = run
         self._redeliver = redeliver
+        self._mend = mend
         self._arriving: Counter[str] = Counter()
         self._places: dict[str, int] | None = None
         self._starting: set[asyncio.Task[None]] = set()
@@ -398,9 +402,7 @@ class Intake:
             return
         await common.settle()
         if common.runs and not self._closed:
-            for record in await self.take(await common.take()):
-                if record.state == "running":  # of a worker that only receives by now
-                    self._begin(record.job.id)
+            await self.take(await common.take())
             self.pump()
         await self._look(LOOK_EVERY if self._gate.waiting else LOOK_IDLE)
 
@@ -413,12 +415,14 @@ class Intake:
         await self._common.look(within)
         self._places = None
 
-    async def take(self, job_ids: Sequence[str]) -> list[Record]:
-        """Go on with jobs that are ours now, as after a restart: they wait here, or are inside. What became of them."""
-        found = await self._life.store.some(job_ids) if job_ids else []
+    async def take(self, job_ids: Sequence[str]) -> None:
+        """Go on with jobs that are ours now, as after a restart: they wait here, or are inside and run."""
+        if not job_ids:
+            return
+        found = await self._life.store.some(job_ids)
         for record in found:
-            self.resume(record, self._life.reopen(record), inside=record.state == "running")
-        return found
+            self.resume(record, self._life.reopen(record), inside=record.began)
+        await self._mend(found)
 
     def hear_cancelled(self, job_id: str) -> None:
         """Somebody cancelled it at another process."""

@@ -50,6 +50,11 @@ class Record:
     started_at: datetime | None = None
     """When it was let in, where several processes decide that together."""
 
+    @property
+    def began(self) -> bool:
+        """Whether it is past the queue: it was let in, or has its end and only its answer is missing."""
+        return self.state == "running" or self.outcome is not None
+
     @classmethod
     def fresh(cls, job: Job, message_key: str, owner: str) -> Record:
         """As a job's row reads right after it was accepted."""

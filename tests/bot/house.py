@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -134,6 +135,7 @@ class House:
             at_once=backend.pictures_at_once,
             run=self.run,
             redeliver=self.redeliver,
+            mend=self._mend,
         )
         self.runs: dict[str, asyncio.Task[None]] = {}
 
@@ -147,7 +149,7 @@ class House:
         """As `bot.app` does, without an engine."""
         await common.standing.__aenter__()
         await self.bell.__aenter__()
-        common.standing.adopts(self._adopt)
+        common.standing.adopts(self.intake.take)
         self.bell.on("place", lambda _: self.intake.pump())
         self.bell.on("job", lambda _: self.intake.wake())
         self.bell.on("cancelled", self.intake.hear_cancelled)
@@ -164,9 +166,9 @@ class House:
             await self.intake.tick()
             await asyncio.sleep(0.2)
 
-    async def _adopt(self, job_ids: list[str]) -> None:
-        for record in await self.intake.take(job_ids):
-            if record.state == "running":
+    async def _mend(self, left: Sequence[Record]) -> None:
+        for record in left:
+            if record.began:
                 await self.run(record.job.id)
 
     async def __aenter__(self) -> Self:
@@ -203,9 +205,8 @@ class House:
         """Go on with what an earlier start left."""
         for record in await self.store.open():
             reply = self.platform.reopen(record.job.address) if record.job.address else None
-            inside = record.state == "running"
-            self.intake.resume(record, reply, inside=inside)
-            if inside:
+            self.intake.resume(record, reply, inside=record.began)
+            if record.began:
                 await self.run(record.job.id)
 
     async def ask(

@@ -28,7 +28,7 @@ from bot.pacing import Durations
 from bot.pictures import Gallery
 from bot.pricing import Pricing
 from bot.settings import Settings
-from bot.store import Database, Store
+from bot.store import Database, Record, Store
 from bot.store.migrate import upgrade
 from bot.vault import Vault
 from bot.web import Web as Port
@@ -103,6 +103,7 @@ class Playground:
             at_once=self.backend.pictures_at_once,
             run=self._run,
             redeliver=self._redeliver,
+            mend=self._mend,
         )
         self.easel = Easel(
             settings=self.settings,
@@ -172,9 +173,12 @@ class Playground:
     async def _resume(self) -> None:
         for record in await self.store.open():
             reply = self.platform.reopen(record.job.address) if record.job.address else None
-            inside = record.state == "running"
-            self.intake.resume(record, reply, inside=inside)
-            if inside:
+            self.intake.resume(record, reply, inside=record.began)
+            await self._mend([record])
+
+    async def _mend(self, left: Sequence[Record]) -> None:
+        for record in left:
+            if record.began:
                 await self._run(record.job.id)
 
     async def _run(self, job_id: str) -> None:

@@ -1,0 +1,62 @@
+"""Jobs that are in nobody's hands for a moment are gone on with: of several processes on one Postgres, some are always away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.guard import Limits
+from bot.jobs import Cancelled, Finished
+from bot.life import Life
+from tests.bot.house import House, Peer
+from tests.bot.making import ANNA, request
+from tests.bot.test_common import houses, until
+from tests.doubles.backend import Account, PaintedBackend
+from tests.doubles.reply import NotingReply
+from tests.servers.postgres import new_database
+
+ONE_AT_ONCE = Limits(per_person=1, queue_per_person=9, per_day=99, budget=10.0)
+
+
+async def test_a_job_that_ran_at_what_is_a_gateway_now_goes_on_at_a_worker(postgres_url: str, tmp_path: Path) -> None:
+    async with houses(postgres_url, tmp_path, seconds=60) as (here, there):
+        job, reply = await there.ask(request())
+        paintings = there.backend.account.paintings
+        await until(lambda: len(paintings) == 1)
+        there._ticking.cancel()
+        there.runs.pop(job.id).cancel()
+        await there.store.release()
+        next(iter(paintings.values())).done.set()
+        record = await here.over(job)
+        assert isinstance(record.outcome, Finished)
+        assert record.owner == "easel-0"
+        assert reply.closed
+        assert len(paintings) == 1
+
+
+async def test_who_cancelled_a_waiting_job_is_answered_after_a_crash(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end was written down, and not told yet."""
+
+    async def crash(_life: Life, _job_id: str, _within: float = 0.0) -> bool:
+        raise SystemError("the machine lost its power")
+
+    peer, account, replies = Peer(new_database(postgres_url), 0), Account(), dict[str, NotingReply]()
+    async with House(
+        tmp_path, PaintedBackend(seconds=60, account=account), limits=ONE_AT_ONCE, peer=peer, replies=replies
+    ) as first:
+        await first.ask(request())
+        await until(lambda: len(account.paintings) == 1)
+        waiting, reply = await first.ask(request(seed=2))
+        monkeypatch.setattr(Life, "deliver", crash)
+        with pytest.raises(SystemError):
+            await first.intake.cancel(waiting.id, by=ANNA, moderates=False)
+    monkeypatch.undo()
+    async with House(
+        tmp_path, PaintedBackend(seconds=60, account=account), limits=ONE_AT_ONCE, peer=peer, replies=replies
+    ) as second:
+        await second.resume()
+        assert (await second.over(waiting)).outcome == Cancelled(paid=False)
+        assert reply.closed
