@@ -93,6 +93,10 @@ class Gate:
     def is_waiting(self, job_id: str) -> bool:
         return any(entrant.job_id == job_id for line in self._lines.values() for entrant in line)
 
+    def ids(self) -> tuple[set[str], set[str]]:
+        """(waiting, inside): who is where."""
+        return {entrant.job_id for line in self._lines.values() for entrant in line}, set(self._inside)
+
     def order(self) -> Iterator[Entrant]:
         """Those who wait, in about the order in which they will pass: one of each person by turns."""
         lines = [list(line) for line in self._lines.values()]

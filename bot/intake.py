@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -38,6 +39,8 @@ LOOK_EVERY = 2.0
 """Seconds between two looks at the queue over all processes, while somebody waits in it here."""
 LOOK_IDLE = 10.0
 """The same while nobody here waits: what is watched is known for all of them."""
+LEFT_EVERY = 15.0
+"""Seconds between two looks for jobs that are ours and in nobody's hands; longer than a cancel's answer takes."""
 PAID = (State.POSTING, State.SUBMITTED)
 STARTING_AT_ONCE = 16
 
@@ -90,6 +93,8 @@ class Intake:
         self._aside: set[asyncio.Task[None]] = set()
         self._letting_in: asyncio.Task[None] | None = None
         self._again = False
+        self._left: set[str] = set()
+        self._left_at = time.monotonic()
         self._closed = False
         self._caps: dict[str, int] = {}
 
@@ -403,8 +408,26 @@ class Intake:
         await common.settle()
         if common.runs and not self._closed:
             await self.take(await common.take())
+            await self._look_after()
             self.pump()
         await self._look(LOOK_EVERY if self._gate.waiting else LOOK_IDLE)
+
+    async def _look_after(self) -> None:
+        """Find what is ours by its row, and in nobody's hands: a commit whose answer was lost let it in or made it ours,
+        or the database went away right after. What is seen twice is not just on its way."""
+        if time.monotonic() - self._left_at < LEFT_EVERY:
+            return
+        self._left_at = time.monotonic()
+        waiting, inside = self._gate.ids()
+        ours = await self._life.store.ours()
+        left = {job_id for job_id, began in ours.items() if job_id not in (inside if began else waiting | inside)}
+        found = left & self._left
+        self._left = left - found
+        if found:
+            log.warning("left over", jobs=len(found))
+        for job_id in found & waiting:
+            self._gate.leave(job_id)
+        await self.take(sorted(found))
 
     def wake(self) -> None:
         """A gateway accepted something."""
@@ -448,10 +471,14 @@ class Intake:
     def resume(self, record: Record, reply: Reply | None, *, inside: bool) -> None:
         """Take an open job back: as one that was `inside`, or into the queue again."""
         job = record.job
-        if not self._life.accounts.knows(job.id) and record.outcome is None:
+        if record.outcome is not None:  # only its answer is missing
+            return
+        if not self._life.accounts.knows(job.id):
             self._life.accounts.charge(job.id, job.requester.key, job.request.count, self.price(job.request))
         if not inside:
             self._queue(job, reply, quiet=True)
+            if record.cancelled:
+                self._background(self._cancelled(job.id))
             return
         self._gate.enter(_entrant(job))
         if reply is not None and not record.cancelled:

@@ -173,6 +173,14 @@ class Store:
         statement = sa.select(jobs.c.id).where(here)
         return list(await self._database.read(lambda connection: connection.execute(statement).scalars().all()))
 
+    async def ours(self) -> dict[str, bool]:
+        """Ids of our jobs that are not closed, and whether each began."""
+        began = (jobs.c.state == "running") | jobs.c.outcome.is_not(None)
+        here = (jobs.c.owner == self.owner) & jobs.c.state.in_(["waiting", "running"])
+        statement = sa.select(jobs.c.id, began).where(here)
+        found = await self._database.read(lambda connection: connection.execute(statement).all())
+        return {job_id: bool(began) for job_id, began in found}
+
     async def some(self, job_ids: Iterable[str]) -> list[Record]:
         return await self._select(jobs.c.id.in_(list(job_ids)), order=jobs.c.id)
 

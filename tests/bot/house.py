@@ -153,6 +153,9 @@ class House:
         self.bell.on("place", lambda _: self.intake.pump())
         self.bell.on("job", lambda _: self.intake.wake())
         self.bell.on("cancelled", self.intake.hear_cancelled)
+        self.start_ticking()
+
+    def start_ticking(self) -> None:
         self._ticking = asyncio.create_task(self._tick())
 
     async def _leave(self, common: Common) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from bot import intake
+from bot.common import Common
 from bot.guard import Limits
 from bot.jobs import Cancelled, Finished
 from bot.life import Life
+from bot.store.tables import jobs
 from tests.bot.house import House, Peer
 from tests.bot.making import ANNA, request
 from tests.bot.test_common import houses, until
@@ -59,4 +63,62 @@ async def test_who_cancelled_a_waiting_job_is_answered_after_a_crash(
     ) as second:
         await second.resume()
         assert (await second.over(waiting)).outcome == Cancelled(paid=False)
+        assert reply.closed
+
+
+async def test_who_cancelled_right_before_a_crash_does_not_wait_for_the_others(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    """It was written down, and not acted on: nobody ran the job then."""
+    peer, account, replies = Peer(new_database(postgres_url), 0), Account(), dict[str, NotingReply]()
+    async with House(
+        tmp_path, PaintedBackend(seconds=60, account=account), limits=ONE_AT_ONCE, peer=peer, replies=replies
+    ) as first:
+        await first.ask(request())
+        await until(lambda: len(account.paintings) == 1)
+        waiting, reply = await first.ask(request(seed=2))
+        assert await first.store.cancel(waiting.id)
+    async with House(
+        tmp_path, PaintedBackend(seconds=60, account=account), limits=ONE_AT_ONCE, peer=peer, replies=replies
+    ) as second:
+        await second.resume()
+        assert (await second.over(waiting)).outcome == Cancelled(paid=False)
+        assert reply.closed
+
+
+async def test_who_was_let_in_by_a_commit_whose_answer_was_lost_is_drawn(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "LEFT_EVERY", 0.3)
+    whole = Common.let_in
+    lost: list[str] = []
+
+    async def cut_off(common: Common, most: int) -> list[str]:
+        found = await whole(common, most)
+        if found and not lost:
+            lost.extend(found)
+            raise sa.exc.OperationalError("COMMIT", {}, OSError("server closed the connection"))
+        return found
+
+    monkeypatch.setattr(Common, "let_in", cut_off)
+    async with houses(postgres_url, tmp_path, seconds=0.05) as (here, _there):
+        job, reply = await here.ask(request())
+        assert isinstance((await here.over(job)).outcome, Finished)
+        assert lost == [job.id]
+        assert reply.closed
+        assert here.backend.posts == 1
+
+
+async def test_what_became_ours_by_a_commit_whose_answer_was_lost_is_drawn(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "LEFT_EVERY", 0.3)
+    async with houses(postgres_url, tmp_path, ("all", "gateway"), seconds=0.05) as (here, gateway):
+        here._ticking.cancel()
+        here.bell._hearers["job"].clear()  # deaf, so that it takes nothing by itself
+        job, reply = await gateway.ask(request())
+        ours = jobs.update().where(jobs.c.id == job.id).values(owner="easel-0")
+        await gateway.database.write(lambda connection: connection.execute(ours).close())
+        here.start_ticking()
+        assert isinstance((await here.over(job)).outcome, Finished)
         assert reply.closed
