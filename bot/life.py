@@ -134,6 +134,10 @@ class Life:
         # What became of a reserved line meanwhile, the right to POST tells.
         entry = self._reserved.pop(job.id, None) or await self.ledger.intend(job, self.pricing.price(job.request))
         self.accounts.mirror(entry)
+        return await self._from(job, entry)
+
+    async def _from(self, job: Job, entry: Entry) -> Entry | End:
+        """Go on from where the ledger says that it is."""
         match entry.state:
             case State.SUBMITTED:
                 return entry
@@ -249,6 +253,9 @@ class Life:
                 metrics.submitted(entry.price, ticket.submitted_at - job.created_at)
                 log.info("submit found again", job=job.id, prediction=ticket.id)
                 return replace(entry, state=State.SUBMITTED, ticket=ticket)
+            now = await self._entry(job)
+            if now.state is not State.POSTING:  # who made the POST was taken for dead, and has its answer after all
+                return await self._from(job, now)
             # While nothing can be read, nothing is decided: an API that was down is asked again when it is back.
             left = (until if sightings is not None else last) - time.monotonic()
             if left <= 0:

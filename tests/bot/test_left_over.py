@@ -16,7 +16,7 @@ from bot.store.tables import jobs
 from tests.bot.house import House, Peer
 from tests.bot.making import ANNA, request
 from tests.bot.test_common import houses, until
-from tests.doubles.backend import Account, PaintedBackend
+from tests.doubles.backend import Account, Fate, PaintedBackend
 from tests.doubles.reply import NotingReply
 from tests.servers.postgres import new_database
 
@@ -121,4 +121,19 @@ async def test_what_became_ours_by_a_commit_whose_answer_was_lost_is_drawn(
         await gateway.database.write(lambda connection: connection.execute(ours).close())
         here.start_ticking()
         assert isinstance((await here.over(job)).outcome, Finished)
+        assert reply.closed
+
+
+async def test_an_answer_that_comes_while_its_post_is_looked_for_counts(tmp_path: Path) -> None:
+    """A process that was taken for dead wakes, or its line is whole again, and it writes down what the API said."""
+    account = Account()
+    account.tells_inputs = False  # so that the listing proves nothing
+    async with House(
+        tmp_path, PaintedBackend(seconds=0.1, account=account, fates=(Fate(lost=True),)), look_for=20
+    ) as house:
+        job, reply = await house.ask(request())
+        await until(lambda: account.paintings)
+        (painting,) = account.paintings.values()
+        assert await house.ledger.submitted(job.id, painting.ticket)
+        assert isinstance((await house.over(job, seconds=10)).outcome, Finished)
         assert reply.closed
