@@ -38,8 +38,8 @@ _BEAT = """
     FROM slots ORDER BY slot
 """
 _HOLDER = "SELECT owner, extract(epoch FROM clock_timestamp()) - beat_at FROM slots WHERE slot = %s FOR UPDATE"
-_END_SESSIONS = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+_END_SESSIONS = (  # and wait until they have: what one was committing is there before we look
+    "SELECT pg_terminate_backend(pid, 200) FROM pg_stat_activity "
     "WHERE application_name = %s AND datname = current_database() AND pid <> pg_backend_pid()"
 )
 _END_HOLDER = (
@@ -99,8 +99,8 @@ class Lease:
     async def take(self) -> None:
         """Raises SlotTaken, SlotLost when it was ours before and is not any more, psycopg.Error without a server.
 
-        A holder that was silent for `dead_after` is ended, so that the next try has a chance: its machine is gone, and
-        the server has not noticed yet.
+        A holder that was silent for `dead_after` is ended with all its sessions, so that the next try has a chance: its
+        machine is gone, and the server has not noticed yet. One of them may hold a lock that everybody waits for.
         """
         await self.let_go()
         self._connection = await self._database.apart()
@@ -116,8 +116,10 @@ class Lease:
             owner, silent_for = await self._holder(self.slot)
             if self._held and owner != self._instance:
                 raise SlotLost
-            if self._held or silent_for >= self.dead_after:  # or our own last connection, which broke unseen
+            if self._held:  # our own last connection, which broke unseen
                 await connection.execute(_END_HOLDER, self._lock)
+            elif silent_for >= self.dead_after:
+                await connection.execute(_END_SESSIONS, (owner_of(self.slot),))
             raise SlotTaken(silent_for)
         if not self._held:
             await connection.execute(_OPEN, (self.slot, self._instance, self._role, self.of))

@@ -155,3 +155,19 @@ async def test_who_counts_the_slots_differently_is_refused_and_told(database: Da
         await silence(database, 0, 10)
         async with Held(Lease(other, 1, 3, "all", 30)):
             pass
+
+
+async def test_a_successor_ends_what_its_silent_predecessor_left_under_way(
+    database: Database, other: Database, url: str
+) -> None:
+    """A machine that lost its power in the middle of a commit: the server keeps the lock that everybody waits for."""
+    async with taken(database, 0):
+        connection = database.engine.connect()
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(4711)"))
+        await silence(database, 0, 31)
+        with closing(Database(url, owner_of(0))) as anew:
+            async with Held(Lease(anew, 0, 1, "all", 30)):
+                free = sa.text("SELECT pg_try_advisory_xact_lock(4711)")
+                assert await other.read(lambda there: there.execute(free).scalar())
+        connection.invalidate()
+        connection.close()
