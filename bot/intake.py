@@ -93,6 +93,7 @@ class Intake:
         self._aside: set[asyncio.Task[None]] = set()
         self._letting_in: asyncio.Task[None] | None = None
         self._again = False
+        self._begun: set[str] = set()
         self._left: set[str] = set()
         self._left_at = time.monotonic()
         self._closed = False
@@ -337,7 +338,10 @@ class Intake:
         return record.job
 
     def _queue(self, job: Job, reply: Reply | None, *, quiet: bool = False) -> None:
-        self._gate.join(_entrant(job))
+        if job.id in self._begun:  # it was let in before the answer to its commit came
+            self._gate.enter(_entrant(job))
+        else:
+            self._gate.join(_entrant(job))
         self._places = None
         if reply is not None:
             self._life.announcer.open(job, reply, quiet=quiet)
@@ -371,11 +375,12 @@ class Intake:
             return
         for job_id in found:
             if self._gate.admit(job_id) is None:
-                log.error("let in, and not here", job=job_id)
+                log.warning("let in, and not here yet", job=job_id)
             self._begin(job_id)
         self._again = self._again or len(found) == room
 
     def _begin(self, job_id: str) -> None:
+        self._begun.add(job_id)
         task = asyncio.create_task(self._start(job_id))
         self._starting.add(task)
         task.add_done_callback(self._started)
@@ -395,6 +400,7 @@ class Intake:
 
     def over(self, job_id: str) -> None:
         """A job no longer holds its place."""
+        self._begun.discard(job_id)
         self._gate.leave(job_id)
         self._places = None
         self.pump()
@@ -419,6 +425,7 @@ class Intake:
             return
         self._left_at = time.monotonic()
         waiting, inside = self._gate.ids()
+        inside |= self._begun
         ours = await self._life.store.ours()
         left = {job_id for job_id, began in ours.items() if job_id not in (inside if began else waiting | inside)}
         found = left & self._left
@@ -515,9 +522,10 @@ class Intake:
 
     async def _cancelled(self, job_id: str) -> None:
         record = await self._life.store.get(job_id)
-        if not self._gate.is_waiting(job_id):
-            entry = await self._life.ledger.entry(job_id)
-            await self._show_cancelled(record.job, entry is not None and entry.state in PAID)
+        entry = await self._life.ledger.entry(job_id)
+        paid = entry is not None and entry.state in PAID
+        if paid or not self._gate.is_waiting(job_id):
+            await self._show_cancelled(record.job, paid)
             return
         self.over(job_id)
         self._life.accounts.give_back(job_id)

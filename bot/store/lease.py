@@ -46,7 +46,7 @@ _END_HOLDER = (
     "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND objid = %s "
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()"
 )
-_TAKE_JOBS = "UPDATE jobs SET owner = %s WHERE owner = %s AND state <> 'closed' RETURNING id"
+_TAKE_JOBS = "UPDATE jobs SET owner = %s WHERE owner = %s AND state IN ('waiting', 'running') RETURNING id"
 
 
 class SlotTaken(Exception):

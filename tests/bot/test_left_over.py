@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -11,10 +12,12 @@ from bot import intake
 from bot.common import Common
 from bot.guard import Limits
 from bot.jobs import Cancelled, Finished
+from bot.ledger import State
 from bot.life import Life
+from bot.store import Record
 from bot.store.tables import jobs
 from tests.bot.house import House, Peer
-from tests.bot.making import ANNA, request
+from tests.bot.making import ANNA, BEN, request
 from tests.bot.test_common import houses, until
 from tests.doubles.backend import Account, Fate, PaintedBackend
 from tests.doubles.reply import NotingReply
@@ -137,3 +140,35 @@ async def test_an_answer_that_comes_while_its_post_is_looked_for_counts(tmp_path
         assert await house.ledger.submitted(job.id, painting.ticket)
         assert isinstance((await house.over(job, seconds=10)).outcome, Finished)
         assert reply.closed
+
+
+async def test_who_is_let_in_before_the_answer_to_the_commit_comes_is_no_free_cancel(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer was lost, and it takes a while until the row is found."""
+    async with houses(postgres_url, tmp_path, seconds=60, limits=ONE_AT_ONCE) as (here, _there):
+        for seed in range(2):
+            await here.ask(request(seed=seed), requester=BEN)  # one waits, so that it is asked who may go
+        paintings = here.backend.account.paintings
+        await until(lambda: len(paintings) == 1)
+        accept, find = here.store.accept, here.store.delivered_as
+
+        async def cut_off(*args: Any, **more: Any) -> None:
+            await accept(*args, **more)
+            raise sa.exc.OperationalError("COMMIT", {}, OSError("server closed the connection"))
+
+        async def late(*args: Any) -> Record | None:
+            await until(lambda: len(paintings) == 2)
+            return await find(*args)
+
+        monkeypatch.setattr(here.store, "accept", cut_off)
+        monkeypatch.setattr(here.store, "delivered_as", late)
+        job, reply = await here.ask(request(seed=9))
+        await here.intake.cancel(job.id, by=ANNA, moderates=False)
+        await until(lambda: reply.closed)
+        for painting in paintings.values():
+            painting.done.set()
+        assert (await here.over(job)).outcome == Cancelled(paid=True)
+        entry = await here.ledger.entry(job.id)
+        assert entry is not None
+        assert entry.state is State.SUBMITTED
