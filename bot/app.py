@@ -180,6 +180,7 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
         stack.push_async_callback(life.settle, SETTLE)
         stack.push_async_callback(intake.close)
         if isinstance(standing, Held):
+            stack.callback(standing.draws, now=False)
             _listen(standing, bell, intake, runs=settings.role != "gateway")
         intake.pump()
         async with background(
@@ -232,6 +233,7 @@ async def _go_on(intake: Intake, life: Life, engine: Engine, stack: AsyncExitSta
 def _listen(standing: Held, bell: Bell, intake: Intake, *, runs: bool) -> None:
     """To our peers, and after them."""
     if runs:
+        standing.draws(now=True)
         standing.adopts(intake.take)
         bell.on("place", lambda _: intake.pump())
         bell.on("job", lambda _: intake.wake())

@@ -90,10 +90,19 @@ class Held:
     def sure(self) -> bool:
         return _clock() - self._beat_at < self._lease.dead_after - MARGIN
 
+    def draws(self, *, now: bool) -> None:
+        """From now on we let in jobs of ours, or no longer do: then nobody's turn waits for us."""
+        self._lease.draws = now
+
     @property
     def owners(self) -> list[str]:
-        """Who is there by now and counted on, us included."""
-        return [peer.owner for peer in self._peers if peer.silent_for < SILENT]
+        """Whose jobs are let in by now, ours included."""
+        return [peer.owner for peer in self._peers if self._counts(peer)]
+
+    def _counts(self, peer: Peer) -> bool:
+        """A process that starts may wait for a platform that is down: it is there, and its jobs are in no one's way."""
+        draws = self._lease.draws if peer.slot == self._lease.slot else peer.draws
+        return draws and peer.silent_for < SILENT
 
     @property
     def present(self) -> frozenset[int]:
@@ -102,7 +111,7 @@ class Held:
     @property
     def workers(self) -> int:
         """How many of them draw."""
-        return sum(peer.silent_for < SILENT and peer.role != "gateway" for peer in self._peers)
+        return len(self.owners)
 
     async def hold(self) -> None:
         while not self.sure:

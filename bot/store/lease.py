@@ -28,13 +28,14 @@ _OPEN = """
     INSERT INTO slots (slot, owner, role, "of", beat_at)
     VALUES (%s, %s, %s, %s, extract(epoch FROM clock_timestamp()))
     ON CONFLICT (slot) DO UPDATE SET
-        owner = excluded.owner, role = excluded.role, "of" = excluded."of", beat_at = excluded.beat_at
+        owner = excluded.owner, role = excluded.role, "of" = excluded."of", draws = false, beat_at = excluded.beat_at
 """
 _BEAT = """
     WITH mine AS (
-        UPDATE slots SET beat_at = extract(epoch FROM clock_timestamp()) WHERE slot = %s AND owner = %s RETURNING slot
+        UPDATE slots SET draws = %s, beat_at = extract(epoch FROM clock_timestamp())
+        WHERE slot = %s AND owner = %s RETURNING slot
     )
-    SELECT slot, role, "of", extract(epoch FROM clock_timestamp()) - beat_at, (SELECT count(*) FROM mine)
+    SELECT slot, role, "of", draws, extract(epoch FROM clock_timestamp()) - beat_at, (SELECT count(*) FROM mine)
     FROM slots ORDER BY slot
 """
 _HOLDER = "SELECT owner, extract(epoch FROM clock_timestamp()) - beat_at FROM slots WHERE slot = %s FOR UPDATE"
@@ -63,11 +64,15 @@ class SlotLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A process with a slot, as it was last heard of; `of` is how many it believes there are, `silent_for` in seconds."""
+    """A process with a slot, as it was last heard of; `of` is how many it believes there are, `silent_for` in seconds.
+
+    `draws`: it lets in its jobs by now.
+    """
 
     slot: int
     role: str
     of: int
+    draws: bool
     silent_for: float
 
     @property
@@ -90,6 +95,8 @@ class Lease:
         self._database = database
         self.slot = slot
         self.of = of
+        self.draws = False
+        """What the next beat tells of us."""
         self._role = role
         self.dead_after = dead_after
         self._instance = str(ULID())
@@ -130,11 +137,12 @@ class Lease:
         if self._connection is None or self._connection.closed:
             await self.take()
         assert self._connection is not None
-        rows = await (await self._connection.execute(_BEAT, (self.slot, self._instance))).fetchall()
+        rows = await (await self._connection.execute(_BEAT, (self.draws, self.slot, self._instance))).fetchall()
         if not any(mine for *_, mine in rows):
             raise SlotLost
         return [
-            Peer(slot, role, of, 0.0 if slot == self.slot else max(0.0, silent)) for slot, role, of, silent, _ in rows
+            Peer(slot, role, of, draws, 0.0 if slot == self.slot else max(0.0, silent))
+            for slot, role, of, draws, silent, _ in rows
         ]
 
     async def adopt(self, slot: int) -> list[str] | None:

@@ -149,6 +149,7 @@ class House:
         """As `bot.app` does, without an engine."""
         await common.standing.__aenter__()
         await self.bell.__aenter__()
+        common.standing.draws(now=common.runs)
         common.standing.adopts(self.intake.take)
         self.bell.on("place", lambda _: self.intake.pump())
         self.bell.on("job", lambda _: self.intake.wake())

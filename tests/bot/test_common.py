@@ -42,7 +42,8 @@ async def houses(
             await stack.enter_async_context(house)
         for house in made:
             assert house.common is not None
-            await until(lambda standing=house.common.standing: len(standing.owners) == len(made))
+            await until(lambda standing=house.common.standing: len(standing.present) == len(made))
+            await until(lambda standing=house.common.standing: standing.workers == len(made) - roles.count("gateway"))
         yield made
 
 
@@ -211,3 +212,23 @@ async def test_a_silent_peers_jobs_are_adopted_and_nothing_is_paid_twice(postgre
             assert reply.closed
         assert len(here.backend.account.paintings) == 4
     assert growth("easel_adopted_jobs_total") == 4
+
+
+async def test_nobodys_turn_waits_for_a_process_that_starts_or_stops(postgres_url: str, tmp_path: Path) -> None:
+    """It lives, so that nobody adopts its jobs; but a platform that is down may keep it from letting them in for hours."""
+    async with houses(postgres_url, tmp_path, seconds=60, pictures_at_once=1) as (here, there):
+        assert here.common is not None
+        assert there.common is not None
+        there.common.standing.draws(now=False)
+        owners = here.common.standing
+        await until(lambda: owners.owners == ["easel-0"])
+        first, _ = await there.ask(request(seed=1), requester=person("first"))
+        await here.ask(request(seed=2), requester=person("second"))
+        paintings = here.backend.account.paintings
+        await until(lambda: len(paintings) == 1)
+        there.common.standing.draws(now=True)
+        await until(lambda: len(owners.owners) == 2)
+        for painting in paintings.values():
+            painting.done.set()
+        await until(lambda: len(paintings) == 2)
+        assert (await here.store.get(first.id)).state == "running"

@@ -138,8 +138,13 @@ async def test_nothing_is_sure_while_the_server_is_away_and_then_it_is_again(dat
 
 
 async def test_who_is_silent_is_not_counted_on(database: Database, other: Database) -> None:
-    async with taken(other, 1), Held(Lease(database, 0, 2, "all", 30)) as held:
-        assert held.owners == ["easel-0", "easel-1"]
+    async with taken(other, 1) as peer, Held(Lease(database, 0, 2, "all", 30)) as held:
+        held.draws(now=True)
+        peer.draws = True
+        await peer.beat()
+        async with asyncio.timeout(5):
+            while held.owners != ["easel-0", "easel-1"]:
+                await asyncio.sleep(0.05)
         assert held.workers == 2
         await silence(database, 1, 4)
         async with asyncio.timeout(5):
