@@ -20,7 +20,7 @@ from tests.browser.visitor import WAIT, Visitor, visitor
 from tests.servers.postgres import new_database
 from tests.servers.proxy import Proxy, proxy
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.processes]
 
 
 @dataclass

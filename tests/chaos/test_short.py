@@ -11,7 +11,10 @@ from tests.chaos.kinds import together
 from tests.chaos.run import run
 from tests.servers.postgres import Postgres
 
-pytestmark = pytest.mark.timeout(400)  # one that breaks says what it knows by then, also on a machine that is busy
+pytestmark = [
+    pytest.mark.timeout(400),  # one that breaks says what it knows by then, also on a machine that is busy
+    pytest.mark.processes,
+]
 
 JOBS = 8
 """During each fault. What takes longest comes first, so that it does not come last in one of several workers."""
