@@ -16,6 +16,7 @@ from bot import cards
 from bot.jobs import Checking, Generating, Job, Progress, Waiting
 from bot.pacing import Usual, next_tick
 from bot.ports import DeliveryFailed, Reply
+from bot.tasks import cancelled, within
 
 log = structlog.get_logger()
 
@@ -66,11 +67,7 @@ class Announcer:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        tasks = [self._task, *(item.showing for item in self._open.values())]
-        for task in tasks:
-            if task is not None:
-                task.cancel()
-        await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
+        await cancelled([self._task, *(item.showing for item in self._open.values())])
 
     def open(self, job: Job, reply: Reply, *, quiet: bool = False) -> None:
         """Take a message over, as waiting. `quiet`: say nothing before the next tick, e.g. after a restart."""
@@ -175,7 +172,4 @@ class Announcer:
                 if item is not None and item.due == due:  # else it was shown since, and is due later
                     self._show(item)
             self._wake.clear()
-            wait = self._due[0][0] - now if self._due else None
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._wake.wait()
+            await within(self._due[0][0] - now if self._due else None, self._wake)

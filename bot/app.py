@@ -46,6 +46,7 @@ from bot.store import Database, Record, Store, sweeping
 from bot.store.admission import Bounds
 from bot.store.lease import Lease, owner_of
 from bot.store.migrate import upgrade
+from bot.tasks import cancelled
 from bot.vault import Vault
 from bot.web import Web
 from bot.workflow import Engine
@@ -350,9 +351,7 @@ async def background(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[No
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancelled(tasks)
 
 
 async def serve(

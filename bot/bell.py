@@ -8,7 +8,6 @@ https://www.postgresql.org/docs/current/sql-notify.html
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections import defaultdict
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import structlog
 
 from bot.pacing import backoff
 from bot.store import Database
+from bot.tasks import cancelled
 
 log = structlog.get_logger()
 
@@ -72,10 +72,7 @@ class Bell:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await cancelled([self._task])
 
     async def _listen(self) -> None:
         """For ever, over a connection of its own."""

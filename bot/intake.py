@@ -495,11 +495,7 @@ class Intake:
         """Take nothing in any more; what is being started is finished."""
         self._closed = True
         await ended(self._aside | ({self._letting_in} if self._letting_in else set()), 1.0)
-        if self._starting:
-            _, left = await asyncio.wait(self._starting, timeout=1)
-            for task in left:  # they stay in the store: the next start goes on with them
-                task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
+        await ended(self._starting, 1.0)  # who is left stays in the store: the next start goes on with them
 
     # ---- cancel ----
 

@@ -20,7 +20,7 @@ import structlog
 from bot import metrics
 from bot.errors import BadSettings
 from bot.store.lease import Lease, Peer, SlotLost, SlotTaken, owner_of
-from bot.tasks import ended
+from bot.tasks import cancelled, ended
 
 log = structlog.get_logger()
 
@@ -137,10 +137,7 @@ class Held:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await cancelled([self._task])
         await ended(self._adopting, 1.0)
         await self._lease.let_go()
 

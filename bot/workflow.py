@@ -24,6 +24,7 @@ from dbos import DBOS, DBOSConfig, SetWorkflowID, WorkflowSerializationFormat
 from bot.life import Life
 from bot.store.database import sqlite_engine
 from bot.store.lease import owner_of
+from bot.tasks import cancelled
 
 T = TypeVar("T")
 
@@ -243,9 +244,6 @@ class Engine:
         )  # it complains of each run that is left, which is the point
         await asyncio.to_thread(DBOS.destroy)
         # Only now: a run that is ended while the engine lives would be written down as failed.
-        left = list(_runs)
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await cancelled(_runs)
         if self._sqlite is not None:
             self._sqlite.dispose()

@@ -32,7 +32,7 @@ from adapters.discord.turn import DiscordTurn, Lost
 from bot import cards, ports
 from bot.easel import Easel
 from bot.errors import KeyRefused, Unreachable
-from bot.tasks import ended
+from bot.tasks import cancelled, ended
 from bot.vault import Vault
 from commands.spec import Command
 
@@ -107,10 +107,7 @@ class Discord:
         try:
             await asyncio.wait({connecting, closing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            tasks = [task for task in (connecting, syncing, closing, self._relaying) if task is not None]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancelled([connecting, syncing, closing, self._relaying])
         if not connecting.cancelled() and not self._closed.is_set():
             connecting.result()
 

@@ -11,7 +11,6 @@ https://discord.com/developers/docs/events/gateway#sharding and #resuming
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
@@ -22,6 +21,7 @@ import structlog
 
 from adapters.discord.shards import Facts, Share
 from bot.standing import any_there
+from bot.tasks import cancelled, within
 
 log = structlog.get_logger(__name__)
 
@@ -124,13 +124,9 @@ class Relay:
         try:
             while True:
                 await self._look_patiently()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_EVERY):
-                        await self._wake.wait()
+                await within(LOOK_EVERY, self._wake)
         finally:
-            for task in (arriving, *self._standing_in.values()):
-                task.cancel()
-            await asyncio.gather(arriving, *self._standing_in.values(), return_exceptions=True)
+            await cancelled([arriving, *self._standing_in.values()])
 
     async def _arrive(self) -> None:
         """Our own shards are served by us: whoever stood in for them may let go."""
@@ -184,7 +180,7 @@ class Relay:
         return await self._facts.swap_fact(_key(shard), text, str(Holding(self._slot, self._clock())))
 
     async def _let_go(self, shard: int) -> None:
-        await _cancelled(self._standing_in.pop(shard))
+        await cancelled([self._standing_in.pop(shard)])
         await self._sessions.let_go(shard)
         log.info("no longer standing in on discord", shard=shard)
 
@@ -204,8 +200,7 @@ class Relay:
     async def _leave(self) -> None:
         assert self._share is not None
         shards = [*self._share.mine, *self._standing_in]
-        for task in self._standing_in.values():
-            await _cancelled(task)
+        await cancelled(self._standing_in.values())
         left = [shard for shard, taken in zip(shards, await self._all_left(shards), strict=True) if taken]
         await self._tell(left)
         log.info("discord's sessions left to a peer", shards=left)
@@ -225,9 +220,3 @@ class Relay:
 
 def _key(shard: int) -> str:
     return f"discord:shard-{shard}"
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError, Exception):
-        await task

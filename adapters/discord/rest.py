@@ -7,7 +7,6 @@ lock for each interaction: there a progress edit that sleeps on a rate limit wou
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import time
 import weakref
@@ -23,6 +22,7 @@ from yarl import URL
 
 from adapters.discord.pace import CAREFUL_FOR, Buckets, Lane
 from bot import __version__, metrics
+from bot.tasks import within
 
 log = structlog.get_logger(__name__)
 
@@ -144,9 +144,7 @@ class Rest:
     async def answers_first(self) -> None:
         """Let first answers go out before the work that follows one: in a burst everyone is acknowledged, then served."""
         if self._answering:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(ANSWERS_FIRST):
-                    await self._all_answered.wait()
+            await within(ANSWERS_FIRST, self._all_answered)
 
     async def request(
         self,

@@ -35,7 +35,7 @@ from bot.easel import Easel
 from bot.errors import BadSettings
 from bot.ports import Route
 from bot.standing import any_there
-from bot.tasks import ended
+from bot.tasks import cancelled, ended
 from bot.vault import Vault
 from commands.spec import Command
 
@@ -158,9 +158,7 @@ class Slack:
         try:
             await asyncio.wait({serving, closing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (serving, closing):
-                task.cancel()
-            await asyncio.gather(serving, closing, return_exceptions=True)
+            await cancelled([serving, closing])
 
     def reopen(self, address: str) -> SlackReply:
         """Raises ValueError for a text that is no address of ours."""

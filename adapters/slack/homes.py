@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from adapters.slack.asked import Asked
+from bot.tasks import cancelled
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +82,4 @@ class Homes:
             await self.show(asked)
 
     async def close(self) -> None:
-        left = [*self._showing.values(), *([self._telling] if self._telling else [])]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await cancelled([*self._showing.values(), self._telling])

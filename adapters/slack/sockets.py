@@ -22,6 +22,7 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from adapters.slack.api import Api, Down, Refused
 from adapters.slack.quiet import sdk_logger
 from bot.errors import KeyRefused, Unreachable
+from bot.tasks import cancelled, within
 
 log = structlog.get_logger(__name__)
 
@@ -83,9 +84,7 @@ class _Connection(SocketModeClient):
     async def until_over(self) -> None:
         """Until it is lost, or Slack asks to leave it."""
         while await self.is_connected() and not self.asked_to_leave.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK):
-                    await self.asked_to_leave.wait()
+            await within(LOOK, self.asked_to_leave)
 
     async def until_closed(self) -> None:
         """Until Slack closes it, as it said."""
@@ -194,9 +193,7 @@ class Sockets:
     async def close(self) -> None:
         self._over = True
         tasks, leaving = list(self._leaving), list(self._leaving.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancelled(tasks)
         for connection in (*self._standing, *leaving):
             await connection.end()
         self._standing.clear()

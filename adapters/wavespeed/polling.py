@@ -6,7 +6,6 @@ A job costs a place in a heap while it waits, and a task only while it is looked
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import heapq
 import itertools
 import random
@@ -20,6 +19,7 @@ from adapters.wavespeed.wire import Prediction
 from bot import metrics
 from bot.errors import EaselError, RateLimited, TryAgain, Unreachable
 from bot.pacing import Usual, polls
+from bot.tasks import cancelled, within
 
 SLOW = 30.0
 """Seconds between looks at a job that should have ended long ago."""
@@ -110,11 +110,7 @@ class Poller:
 
     async def close(self) -> None:
         """Stop looking. Whoever still follows a job is told to try again."""
-        tasks = [watched.task for watched in self._watched if watched.task] + [self._server]
-        for task in tasks:
-            if task is not None:
-                task.cancel()
-        await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
+        await cancelled([*(watched.task for watched in self._watched), self._server])
         for watched in self._watched:
             watched.news.put_nowait(Unreachable("Easel is restarting; this job goes on afterwards."))
         self._due.clear()
@@ -147,9 +143,7 @@ class Poller:
             self._changed.clear()
             wait = self._wait()
             if wait is None or wait > 0:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(wait):
-                        await self._changed.wait()
+                await within(wait, self._changed)
                 continue
             await self._slots.acquire()
             await self._rate.acquire()

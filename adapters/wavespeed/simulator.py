@@ -27,6 +27,7 @@ from adapters.wavespeed.sim_predictions import MODEL, Moment, Pace, Prediction, 
 from adapters.wavespeed.sim_register import Register
 from adapters.wavespeed.sim_rules import RULES, Inputs, Refused, read
 from adapters.wavespeed.sim_wire import answered, asked, spoilt, success
+from bot.tasks import cancelled
 
 SYNC_LIMIT = 90.0
 """Seconds that a synchronous submit stays open."""
@@ -149,9 +150,7 @@ class Simulator:
         return f"http://{host}:{self._runner.addresses[-1][1]}"
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancelled(self._tasks)
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None

@@ -20,6 +20,7 @@ from adapters.web.wire import Refusal, refused
 from bot.apology import apology
 from bot.easel import Easel
 from bot.errors import BadRequest, EaselError, TryAgain
+from bot.tasks import ended
 from commands import typed, values
 from commands.spec import Attachment, Choice, Command, Kind, Options, Where
 
@@ -72,12 +73,7 @@ class Dispatch:
 
     async def ended(self, seconds: float) -> None:
         """Let what runs end by itself for so long, then end it."""
-        left = set(self._running)
-        if left:
-            await asyncio.wait(left, timeout=seconds)
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await ended(self._running, seconds)
 
     async def _run(self, turn: WebTurn, command: Command, options: Options) -> None:
         try:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from adapters.web.news import Underway
 from bot.jobs import Progress
 from bot.store import Record
+from bot.tasks import cancelled
 
 log = structlog.get_logger(__name__)
 
@@ -77,9 +78,7 @@ class Elsewhere:
         self._heard.clear()
 
     async def close(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
+        await cancelled([self._reading])
 
     async def _read(self) -> None:
         """One after the other, so that an older reading is never told after a newer one."""

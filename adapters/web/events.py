@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bot.tasks import within
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -77,10 +79,7 @@ class Window:
         while not self.ended:
             if not self._waiting:
                 self._something.clear()
-                try:
-                    async with asyncio.timeout(HEARTBEAT):
-                        await self._something.wait()
-                except TimeoutError:
+                if not await within(HEARTBEAT, self._something):
                     yield BEAT
                 continue
             yield self._waiting.popitem(last=False)[1]

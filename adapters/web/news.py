@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.bell import Bell
 from bot.jobs import Checking, Generating, Progress, Waiting
+from bot.tasks import cancelled
 
 log = structlog.get_logger(__name__)
 
@@ -132,9 +133,7 @@ class News:
         await self._ring(text)
 
     async def close(self) -> None:
-        if self._ringing is not None:
-            self._ringing.cancel()
-            await asyncio.gather(self._ringing, return_exceptions=True)
+        await cancelled([self._ringing])
 
     async def _ring_progress(self) -> None:
         while self._progress:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from bot.tasks import within
 from tests.scenarios.fleet import Fleet, fleet
 from tests.servers.discord_asked import Asked
 from tests.servers.discord_world import Channel
@@ -55,9 +55,7 @@ async def asking(here: Fleet, *, every: float) -> AsyncIterator[None]:
     async def go_on() -> None:
         while not enough.is_set():
             await ask(here, here.rooms[len(here.asked) % 2])
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(every):
-                    await enough.wait()
+            await within(every, enough)
 
     async def both() -> None:
         least = len(here.asked) + len(here.rooms)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapters.wavespeed.simulator import Simulator
+from bot.tasks import within
 from tests.scenarios.easel_process import EaselProcess, easel
 from tests.scenarios.fleet import make_tables
 from tests.servers.postgres import new_database
@@ -41,9 +41,7 @@ class Crew:
         """The last one is asked to its end, too: cut off in the middle it would be drawn and not be counted here."""
         while not enough.is_set():
             await self.ask()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(every):
-                    await enough.wait()
+            await within(every, enough)
 
     def drawn(self, asked: Asked) -> bool:
         assert asked.channel is not None
