@@ -15,11 +15,11 @@ from bot.bell import Bell
 from bot.guard import Limits
 from bot.images import ImageRequest
 from bot.jobs import Job, Requester
-from bot.ledger import Entry, Ledger
+from bot.ledger import DAY, Entry, Ledger
+from bot.spent import Spent
 from bot.standing import Held
 from bot.store import Database, admission
 from bot.store.admission import Bounds, Queue
-from bot.store.spent import DAY, Spent
 
 SETTLE_EVERY = 60.0
 

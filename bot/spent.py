@@ -15,17 +15,17 @@ import sqlalchemy as sa
 
 from bot.guard import Usage
 from bot.jobs import Requester
+from bot.ledger import COUNTED, DAY, State
 from bot.store.tables import jobs, ledger
 
-DAY = 24 * 3600.0
 SPENDING = 0x65617370
 """Advisory lock: `easp`."""
 SKEW = 10.0
 """Seconds by which two machines' clocks may differ: a line that is younger may still come from another one."""
 
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(:key)").bindparams(key=SPENDING)
-_CHARGED = ("intended", "posting", "submitted")
-_COUNTED = (*_CHARGED, "uncertain")
+_COUNTED = [state.value for state in COUNTED]
+_CHARGED = [state.value for state in COUNTED if state is not State.UNCERTAIN]
 _SINCE: sa.BindParameter[float] = sa.bindparam("since")
 
 _DOLLARS = sa.select(sa.func.coalesce(sa.func.sum(ledger.c.price), 0.0)).where(ledger.c.state.in_(_COUNTED))
