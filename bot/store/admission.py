@@ -20,6 +20,8 @@ MINUTE = 61.0
 """Seconds, as the account counts its pictures per minute; one more keeps clear of its edges."""
 MOST = 200
 """Jobs looked at in one go."""
+MOST_PLACES = 5000
+"""Jobs that are told their place."""
 
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(:key)").bindparams(key=ADMITTING)
 _TAKEN = sa.text("""
@@ -75,7 +77,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Everyone's jobs: `order` holds the ids of those that wait, the next one first, `MOST` of them."""
+    """Everyone's jobs: `order` holds the ids of those that wait, the next one first, `MOST_PLACES` of them."""
 
     waiting: int
     running: int
@@ -126,7 +128,7 @@ def take(connection: sa.Connection, owner: str, workers: int) -> list[str]:
 def look(connection: sa.Connection, owners: Sequence[str], bounds: Bounds) -> Queue:
     """The queue as it stands."""
     waiting, running = connection.execute(_COUNTED).one()
-    values = {"owners": [*owners, ""], "per_person": bounds.per_person, "most": 5000}
+    values = {"owners": [*owners, ""], "per_person": bounds.per_person, "most": MOST_PLACES}
     order = tuple(connection.execute(_ORDER, values).scalars()) if waiting else ()
     return Queue(waiting, running, order)
 

@@ -35,7 +35,7 @@ _BEAT = """
         UPDATE slots SET draws = %s, beat_at = extract(epoch FROM clock_timestamp())
         WHERE slot = %s AND owner = %s RETURNING slot
     )
-    SELECT slot, role, "of", draws, extract(epoch FROM clock_timestamp()) - beat_at, (SELECT count(*) FROM mine)
+    SELECT slot, "of", draws, extract(epoch FROM clock_timestamp()) - beat_at, (SELECT count(*) FROM mine)
     FROM slots ORDER BY slot
 """
 _HOLDER = "SELECT owner, extract(epoch FROM clock_timestamp()) - beat_at FROM slots WHERE slot = %s FOR UPDATE"
@@ -70,7 +70,6 @@ class Peer:
     """
 
     slot: int
-    role: str
     of: int
     draws: bool
     silent_for: float
@@ -141,8 +140,7 @@ class Lease:
         if not any(mine for *_, mine in rows):
             raise SlotLost
         return [
-            Peer(slot, role, of, draws, 0.0 if slot == self.slot else max(0.0, silent))
-            for slot, role, of, draws, silent, _ in rows
+            Peer(slot, of, draws, 0.0 if slot == self.slot else max(0.0, silent)) for slot, of, draws, silent, _ in rows
         ]
 
     async def adopt(self, slot: int) -> list[str] | None:
