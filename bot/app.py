@@ -280,7 +280,7 @@ async def _remember(life: Life, *, several: bool) -> None:
 def _take_back(intake: Intake, life: Life, left: Sequence[Record]) -> None:
     """Everything that was open when we stopped, with its visible message."""
     for record in left:
-        intake.resume(record, life.reopen(record), inside=record.began)
+        intake.resume(record, life.reopen(record.job), inside=record.began)
     if left:
         log.info("resuming", jobs=len(left))
 

@@ -451,7 +451,7 @@ class Intake:
             return
         found = await self._life.store.some(job_ids)
         for record in found:
-            self.resume(record, self._life.reopen(record), inside=record.began)
+            self.resume(record, self._life.reopen(record.job), inside=record.began)
         await self._mend(found)
 
     def hear_cancelled(self, job_id: str) -> None:
@@ -507,19 +507,24 @@ class Intake:
             raise NotAllowed("Only the person who asked, or a moderator, can cancel this.")
         if not await self._life.store.cancel(job_id):
             raise BadRequest("That one is already over.")
-        entry = await self._life.ledger.entry(job_id)
-        paid = entry is not None and entry.state in PAID
+        paid = await self._paid(job_id)
         log.info("cancelled", job=job_id, paid=paid)
         if self._common is None or self._gate.knows(job_id):
-            await self._cancelled(job_id)
+            await self._end_cancelled(record, paid)
         else:
             await self._common.bell.ring("cancelled", job_id)
         return "Cancelled. It was already being drawn, so it is still paid for." if paid else "Cancelled."
 
     async def _cancelled(self, job_id: str) -> None:
-        record = await self._life.store.get(job_id)
+        """It was written down elsewhere, or before a crash."""
+        await self._end_cancelled(await self._life.store.get(job_id), await self._paid(job_id))
+
+    async def _paid(self, job_id: str) -> bool:
         entry = await self._life.ledger.entry(job_id)
-        paid = entry is not None and entry.state in PAID
+        return entry is not None and entry.state in PAID
+
+    async def _end_cancelled(self, record: Record, paid: bool) -> None:
+        job_id = record.job.id
         if paid or not self._gate.is_waiting(job_id):
             await self._show_cancelled(record.job, paid)
             return

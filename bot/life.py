@@ -94,8 +94,7 @@ class Life:
     standing: Standing = field(default_factory=Alone)
     dice: random.Random = field(default_factory=random.Random)
     look_for: float = LOOK_FOR
-    _fresh: dict[str, Record] = field(default_factory=dict)
-    _reserved: dict[str, Entry] = field(default_factory=dict)
+    _fresh: dict[str, tuple[Record, Entry | None]] = field(default_factory=dict)
     _late: set[str] = field(default_factory=set)
     _posting: int = 0
     _draining: bool = False
@@ -106,33 +105,32 @@ class Life:
         or for another process to give."""
         try:
             fresh = self._fresh.pop(job_id, None)
-            return await self._live(fresh or await self.store.get(job_id))
+            record, reserved = fresh or (await self.store.get(job_id), None)
+            return await self._live(record, reserved)
         except NotOurs:
             log.info("left to a peer", job=job_id)
             await self.announcer.finish(job_id)
             return True
 
-    async def _live(self, record: Record) -> bool:
+    async def _live(self, record: Record, reserved: Entry | None) -> bool:
         if record.owner != self.store.owner:
             raise NotOurs
         if record.outcome is None:
-            went = await self.submit(record.job)
+            went = await self.submit(record.job, reserved)
             end = went if isinstance(went, End) else await self.follow(record.job, went)
             record = await self._end(record, end)
         return await self._deliver(record)
 
     def hand_over(self, job: Job, message_key: str, reserved: Entry | None) -> None:
         """A job that was accepted here a moment ago: its row, and its line if it has one, need not be read again."""
-        self._fresh[job.id] = Record.fresh(job, message_key, self.store.owner)
-        if reserved is not None:
-            self._reserved[job.id] = reserved
+        self._fresh[job.id] = Record.fresh(job, message_key, self.store.owner), reserved
 
     # ---- submit ----
 
-    async def submit(self, job: Job) -> Entry | End:
+    async def submit(self, job: Job, reserved: Entry | None) -> Entry | End:
         """Bring the job to the API, paid once: what to follow, or how it ended."""
         # What became of a reserved line meanwhile, the right to POST tells.
-        entry = self._reserved.pop(job.id, None) or await self.ledger.intend(job, self.pricing.price(job.request))
+        entry = reserved or await self.ledger.intend(job, self.pricing.price(job.request))
         self.accounts.mirror(entry)
         return await self._from(job, entry)
 
@@ -349,7 +347,6 @@ class Life:
     async def deliver(self, job_id: str, within: float = DELIVER_WITHIN) -> bool:
         """Show the one visible answer and close the job. False if it can't be shown now, `within` so many seconds."""
         self._fresh.pop(job_id, None)
-        self._reserved.pop(job_id, None)
         return await self._deliver(await self.store.get(job_id), within)
 
     async def _deliver(self, record: Record, within: float = DELIVER_WITHIN) -> bool:
@@ -362,7 +359,7 @@ class Life:
             return True
         if record.outcome is None:  # only after a fault of ours: nobody is left without an answer
             record = await self._end(record, await self._broken(job))
-        reply = await self.announcer.finish(job.id) or self._reopen(job)
+        reply = await self.announcer.finish(job.id) or self.reopen(job)
         if reply is None or record.deleted:
             await self.store.closed(job.id, address="", public=False)
             log.info("kept for history", job=job.id)
@@ -433,11 +430,8 @@ class Life:
         self._late.add(job.id)
         await self.store.readdress(job.id, "")
 
-    def reopen(self, record: Record) -> Reply | None:
-        """The visible message of a job that was accepted before our start, or by a peer."""
-        return self._reopen(record.job)
-
-    def _reopen(self, job: Job) -> Reply | None:
+    def reopen(self, job: Job) -> Reply | None:
+        """Its visible message, from the address that is kept; None where it has none that can be changed."""
         if job.id in self._late:
             self._late.discard(job.id)
             return None
