@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,17 @@ from tests.doubles.reply import NotingReply
 from tests.servers.postgres import new_database
 
 ONE_AT_ONCE = Limits(per_person=1, queue_per_person=9, per_day=99, budget=10.0)
+
+
+def starts(postgres_url: str, root: Path, account: Account) -> Callable[[], House]:
+    """Each call is one start of the same process."""
+    peer, replies = Peer(new_database(postgres_url), 0), dict[str, NotingReply]()
+
+    def start() -> House:
+        backend = PaintedBackend(seconds=60, account=account)
+        return House(root, backend, limits=ONE_AT_ONCE, peer=peer, replies=replies)
+
+    return start
 
 
 async def test_a_job_that_ran_at_what_is_a_gateway_now_goes_on_at_a_worker(postgres_url: str, tmp_path: Path) -> None:
@@ -50,10 +62,9 @@ async def test_who_cancelled_a_waiting_job_is_answered_after_a_crash(
     async def crash(_life: Life, _job_id: str, _within: float = 0.0) -> bool:
         raise SystemError("the machine lost its power")
 
-    peer, account, replies = Peer(new_database(postgres_url), 0), Account(), dict[str, NotingReply]()
-    async with House(
-        tmp_path, PaintedBackend(seconds=60, account=account), limits=ONE_AT_ONCE, peer=peer, replies=replies
-    ) as first:
+    account = Account()
+    start = starts(postgres_url, tmp_path, account)
+    async with start() as first:
         await first.ask(request())
         await until(lambda: len(account.paintings) == 1)
         waiting, reply = await first.ask(request(seed=2))
@@ -61,9 +72,7 @@ async def test_who_cancelled_a_waiting_job_is_answered_after_a_crash(
         with pytest.raises(SystemError):
             await first.intake.cancel(waiting.id, by=ANNA, moderates=False)
     monkeypatch.undo()
-    async with House(
-        tmp_path, PaintedBackend(seconds=60, account=account), limits=ONE_AT_ONCE, peer=peer, replies=replies
-    ) as second:
+    async with start() as second:
         await second.resume()
         assert (await second.over(waiting)).outcome == Cancelled(paid=False)
         assert reply.closed
@@ -73,17 +82,14 @@ async def test_who_cancelled_right_before_a_crash_does_not_wait_for_the_others(
     postgres_url: str, tmp_path: Path
 ) -> None:
     """It was written down, and not acted on: nobody ran the job then."""
-    peer, account, replies = Peer(new_database(postgres_url), 0), Account(), dict[str, NotingReply]()
-    async with House(
-        tmp_path, PaintedBackend(seconds=60, account=account), limits=ONE_AT_ONCE, peer=peer, replies=replies
-    ) as first:
+    account = Account()
+    start = starts(postgres_url, tmp_path, account)
+    async with start() as first:
         await first.ask(request())
         await until(lambda: len(account.paintings) == 1)
         waiting, reply = await first.ask(request(seed=2))
         assert await first.store.cancel(waiting.id)
-    async with House(
-        tmp_path, PaintedBackend(seconds=60, account=account), limits=ONE_AT_ONCE, peer=peer, replies=replies
-    ) as second:
+    async with start() as second:
         await second.resume()
         assert (await second.over(waiting)).outcome == Cancelled(paid=False)
         assert reply.closed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from tests.chaos.world import World
 from tests.servers.discord import DiscordServer
@@ -21,31 +22,57 @@ def _slack(world: World) -> SlackServer:
     return world.slack
 
 
-async def discord_down(world: World) -> None:
-    await world.moment()
-    await _discord_away(world)
-
-
-async def _discord_away(world: World) -> None:
+async def _cut_discord(world: World) -> DiscordServer:
+    """It refuses everything from now on, and its connections are gone."""
     server = _discord(world)
     server.refusing = True
     await server.gateway.cut()
+    return server
+
+
+async def _cut_slack(world: World) -> SlackServer:
+    server = _slack(world)
+    server.refusing = True
+    server.cut_sockets()
+    return server
+
+
+Cut = Callable[[World], Awaitable[DiscordServer | SlackServer]]
+
+
+async def _down(world: World, cut: Cut) -> None:
+    await world.moment()
+    server = await cut(world)
     await asyncio.sleep(world.a_while(2.0, 20.0))
     server.refusing = False
 
 
-async def discord_down_and_killed(world: World) -> None:
+async def _down_and_killed(world: World, cut: Cut) -> None:
     """What was drawn has nowhere to go when the process dies, and when it starts again."""
     await world.moment()
-    server = _discord(world)
-    server.refusing = True
-    await server.gateway.cut()
+    server = await cut(world)
     await world.moment()
     await world.kill(world.bot)
     await world.bot.start(online=False, clear=False)
     await asyncio.sleep(world.a_while(2.0, 12.0))
     server.refusing = False
     await world.bot.online()
+
+
+async def discord_down(world: World) -> None:
+    await _down(world, _cut_discord)
+
+
+async def discord_down_and_killed(world: World) -> None:
+    await _down_and_killed(world, _cut_discord)
+
+
+async def slack_down(world: World) -> None:
+    await _down(world, _cut_slack)
+
+
+async def slack_down_and_killed(world: World) -> None:
+    await _down_and_killed(world, _cut_slack)
 
 
 async def discord_too_many(world: World) -> None:
@@ -82,28 +109,6 @@ async def discord_cuts(world: World) -> None:
             server.gateway.ask_to_reconnect()
         else:
             await server.gateway.cut(code=(None, 1001, 4000)[way - 1], resumable=world.dice.random() < 0.7)
-
-
-async def slack_down(world: World) -> None:
-    await world.moment()
-    server = _slack(world)
-    server.refusing = True
-    server.cut_sockets()
-    await asyncio.sleep(world.a_while(2.0, 20.0))
-    server.refusing = False
-
-
-async def slack_down_and_killed(world: World) -> None:
-    await world.moment()
-    server = _slack(world)
-    server.refusing = True
-    server.cut_sockets()
-    await world.moment()
-    await world.kill(world.bot)
-    await world.bot.start(online=False, clear=False)
-    await asyncio.sleep(world.a_while(2.0, 12.0))
-    server.refusing = False
-    await world.bot.online()
 
 
 async def slack_too_many(world: World) -> None:

@@ -7,35 +7,9 @@ import signal
 from adapters.wavespeed import faults
 from tests.chaos.bot import Bot
 from tests.chaos.world import LANES, World
+from tests.scenarios.fatal import DISCORD, LIFE, SLACK
 
-SHARED = [
-    "after Store.accept",
-    "before Ledger.intend",
-    "after Ledger.intend",
-    "after Ledger.begin_post",
-    "after Client.submit",
-    "after Ledger.submitted",
-    "before Life.follow",
-    "before Store.ended",
-    "after Store.ended",
-    "after Store.closed",
-]
-POINTS = {
-    "discord": [*SHARED, "before DiscordReply.close", "after DiscordReply.close"],
-    "slack": [
-        *SHARED,
-        "before Wires.post",
-        "after Wires.post",
-        "before SlackReply.close",
-        "before Api.send_file",
-        "after Api.send_file",
-        "before SlackReply._kept",
-        "after SlackReply._kept",
-        "after SlackReply._complete",
-        "before SlackReply._remove_progress",
-        "after SlackReply.close",
-    ],
-}
+POINTS = {"discord": [*LIFE, *DISCORD], "slack": [*LIFE, *SLACK]}
 
 
 async def at_random(world: World) -> None:

@@ -17,11 +17,11 @@ from tests.chaos.books import Books
 from tests.chaos.bot import Bot
 from tests.chaos.people import Ask, Crowd, DiscordPeople, SlackPeople, gaps, prompt_of
 from tests.chaos.pictures import marked
-from tests.chaos.tables import ready_database
 from tests.scenarios.easel_process import EaselProcess
 from tests.servers.discord import DiscordServer
 from tests.servers.postgres import Postgres
 from tests.servers.slack import SlackServer
+from tests.servers.tables import ready_database
 
 LANES = 4
 """Submits in flight: what one crash may leave uncertain."""

@@ -26,6 +26,35 @@ PLACES = {
     "Wires": "adapters.slack.wires",
 }
 
+LIFE = [
+    "after Store.accept",
+    "before Ledger.intend",
+    "after Ledger.intend",
+    "after Ledger.begin_post",
+    "after Client.submit",
+    "after Ledger.submitted",
+    "before Life.follow",
+    "before Store.ended",
+    "after Store.ended",
+    "after Store.closed",
+]
+"""The step boundaries of a job, wherever it was asked for; the next ones are those of its messages."""
+DISCORD = ["before DiscordReply.close", "after DiscordReply.close"]
+SLACK = [
+    # the first message
+    "before Wires.post",
+    "after Wires.post",
+    # the end
+    "before SlackReply.close",
+    "before Api.send_file",  # its address is taken
+    "after Api.send_file",
+    "before SlackReply._kept",
+    "after SlackReply._kept",
+    "after SlackReply._complete",
+    "before SlackReply._remove_progress",
+    "after SlackReply.close",
+]
+
 
 def arm(point: str) -> None:
     """`point` is "before Class.method" or "after Class.method", and perhaps which call of it."""

@@ -13,17 +13,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.wavespeed.simulator import Simulator
-from bot import workflow
 from bot.ledger import State
-from bot.pictures import parameters_of
 from bot.store import Database
-from bot.store.migrate import upgrade
 from bot.store.tables import jobs, ledger
 from tests.scenarios.easel_process import EaselProcess
+from tests.scenarios.house import check_answers, paid_once
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_asked import Asked
 from tests.servers.discord_world import Channel, User
-from tests.servers.postgres import new_database
+from tests.servers.tables import ready_database
 
 ADOPT_AFTER = 5.0
 """Seconds, the shortest that there is."""
@@ -101,21 +99,13 @@ class Fleet:
         kept = {row.delivery_key for row in await self.rows(sa.select(jobs.c.delivery_key))}
         accepted = [one for one in self.asked if str(one.id) in kept]
         messages = [await one.settled(timeout) for one in accepted]
-        lost = [message for message in messages if "got lost" in message.text]
-        assert len(lost) <= uncertain
-        for one, message in zip(accepted, messages, strict=True):
-            prompt = next(option["value"] for option in one.data["options"] if option["name"] == "prompt")
-            assert prompt in message.text
-            if message not in lost:
-                assert len(message.pictures) == 1, message
-                assert (parameters_of(message.pictures[0].data) or "").startswith(prompt)
+        lost = check_answers(accepted, messages, uncertain=uncertain)
         refused = [message.id for one in self.asked if one not in accepted for message in one.messages]
         for room in self.rooms:
             found = [message.id for message in self.discord.seen_in(room) if not message.thinking]
             seen = [each for each in found if each not in refused]
             assert sorted(seen) == sorted(message.id for message in messages if message.channel is room)
-        paid = [submit.inputs["prompt"] for submit in self.simulator.submits if submit.id in self.simulator.charged]
-        assert len(paid) == len(set(paid)), "paid twice"
+        paid_once(self.simulator)
         await self._all_closed(timeout)
         lines = [row.state for row in await self.rows(sa.select(ledger.c.state))]
         assert set(lines) <= {State.SUBMITTED, State.UNCERTAIN}
@@ -137,14 +127,13 @@ async def fleet(
     *,
     roles: Sequence[str] = (),
     seconds: float = 0.6,
-    start: bool = True,
     identify_every: float = 0.0,
     **environment: str,
 ) -> AsyncIterator[Fleet]:
     """`seconds` is how long a picture takes; Discord takes one identify of a shard in `identify_every` seconds. What is
     left of the processes at the end is killed.
     """
-    url = new_database(postgres_url)
+    url = await asyncio.to_thread(ready_database, postgres_url, count)
     roles = roles or ["all"] * count
     receivers = sum(role != "worker" for role in roles)
     common = {
@@ -166,17 +155,8 @@ async def fleet(
         made = Fleet(discord, simulator, url, bots)
         made.rooms = [discord.channel(discord.guild(f"server {k}", shard=k, of=receivers)) for k in range(receivers)]
         try:
-            await asyncio.to_thread(make_tables, url, count)
-            if start:
-                await made.start()
+            await made.start()
             yield made
         finally:
             for bot in bots:
                 await bot.kill()
-
-
-def make_tables(url: str, slots: int) -> None:
-    """As `python -m bot migrate` does: made at each slot's first start, beside its peers, they take half a minute."""
-    with closing(Database(url)) as database:
-        upgrade(database)
-    workflow.upgrade(url, slots)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from PIL import Image
 
 from adapters.wavespeed.simulator import Simulator
 from bot.pacing import LEARNT_FROM
+from bot.pictures import parameters_of
 from tests.scenarios.easel_process import EaselProcess, easel
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_asked import Asked
@@ -103,3 +104,25 @@ def size_of(data: bytes) -> tuple[int, int]:
     with Image.open(io.BytesIO(data)) as found:
         found.load()
         return found.size
+
+
+def check_answers(accepted: Sequence[Asked], messages: Sequence[Message], *, uncertain: int) -> list[Message]:
+    """Each of these commands has its own picture; but for so many, which are told to have got lost and are returned."""
+    lost = [message for message in messages if "got lost" in message.text]
+    assert len(lost) <= uncertain
+    for one, message in zip(accepted, messages, strict=True):
+        prompt = next(option["value"] for option in one.data["options"] if option["name"] == "prompt")
+        assert prompt in message.text
+        if message not in lost:
+            assert len(message.pictures) == 1, message
+            text = parameters_of(message.pictures[0].data)
+            assert text is not None
+            assert text.startswith(prompt)
+    return lost
+
+
+def paid_once(simulator: Simulator) -> list[str]:
+    """The prompts that were paid for, none of them twice."""
+    paid = [str(submit.inputs["prompt"]) for submit in simulator.submits if submit.id in simulator.charged]
+    assert len(paid) == len(set(paid)), "paid twice"
+    return paid

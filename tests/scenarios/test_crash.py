@@ -13,25 +13,13 @@ import pytest
 
 from adapters.wavespeed import faults
 from adapters.wavespeed.simulator import Simulator
-from bot.pictures import parameters_of
 from tests.scenarios.easel_process import easel
+from tests.scenarios.fatal import DISCORD, LIFE
+from tests.scenarios.house import check_answers, paid_once
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_asked import Asked
 
-POINTS = [
-    "after Store.accept",
-    "before Ledger.intend",
-    "after Ledger.intend",
-    "after Ledger.begin_post",
-    "after Client.submit",
-    "after Ledger.submitted",
-    "before Life.follow",
-    "before Store.ended",
-    "after Store.ended",
-    "before DiscordReply.close",
-    "after DiscordReply.close",
-    "after Store.closed",
-]
+POINTS = [*LIFE, *DISCORD]
 
 PROMPTS = ["a red fox", "a blue whale", "a green parrot"]
 
@@ -56,18 +44,8 @@ async def end_well(
     messages = [await one.settled(50) for one in accepted]
     seen = [message for message in discord.seen_in(asked[0].channel) if not message.thinking]
     assert sorted(message.id for message in seen) == sorted(one.id for one in messages)
-    lost = [message for message in messages if "got lost" in message.text]
-    assert len(lost) <= uncertain
-    for one, message in zip(accepted, messages, strict=True):
-        prompt = next(option["value"] for option in one.data["options"] if option["name"] == "prompt")
-        assert prompt in message.text
-        if message not in lost:
-            assert len(message.pictures) == 1, message
-            text = parameters_of(message.pictures[0].data)
-            assert text is not None
-            assert text.startswith(prompt)
-    paid = [submit.inputs["prompt"] for submit in simulator.submits if submit.id in simulator.charged]
-    assert len(paid) == len(set(paid)), "paid twice"
+    check_answers(accepted, messages, uncertain=uncertain)
+    paid_once(simulator)
     assert discord.violations == []
 
 

@@ -18,25 +18,13 @@ import pytest
 from adapters.wavespeed.simulator import Simulator
 from bot.pictures import parameters_of
 from tests.scenarios.easel_process import easel
+from tests.scenarios.fatal import SLACK
+from tests.scenarios.house import paid_once
 from tests.servers.slack import SlackServer
 from tests.servers.slack_asked import Asked
 from tests.servers.slack_world import Message
 
-POINTS = [
-    # the first message
-    "before Wires.post",
-    "after Wires.post",
-    "after Store.accept",
-    # the end
-    "before SlackReply.close",
-    "before Api.send_file",  # its address is taken
-    "after Api.send_file",
-    "before SlackReply._kept",
-    "after SlackReply._kept",
-    "after SlackReply._complete",
-    "before SlackReply._remove_progress",
-    "after SlackReply.close",
-]
+POINTS = ["after Store.accept", *SLACK]
 
 PROMPTS = ["a red fox", "a blue whale", "a green parrot"]
 
@@ -90,8 +78,7 @@ async def end_well(
     assert len(others) <= len(PROMPTS) - len(accepted)
     thread = next(one.source for one in asked if one.source is not None and one.source.thread_ts)
     assert all(message.thread_ts == thread.thread_ts for message in answers(PROMPTS[1]))
-    paid = [submit.inputs["prompt"] for submit in simulator.submits if submit.id in simulator.charged]
-    assert len(paid) == len(set(paid)), "paid twice"
+    paid = paid_once(simulator)
     assert set(accepted) - set(lost) <= set(paid) <= set(accepted)
     assert slack.violations == []
 

@@ -13,10 +13,9 @@ import pytest
 from adapters.wavespeed.simulator import Simulator
 from bot.tasks import within
 from tests.scenarios.easel_process import EaselProcess, easel
-from tests.scenarios.fleet import make_tables
-from tests.servers.postgres import new_database
 from tests.servers.slack import SlackServer
 from tests.servers.slack_asked import Asked
+from tests.servers.tables import ready_database
 
 pytestmark = pytest.mark.processes
 
@@ -58,8 +57,7 @@ class Crew:
 
 @asynccontextmanager
 async def crew(postgres_url: str, folder: Path) -> AsyncIterator[Crew]:
-    url = new_database(postgres_url)
-    await asyncio.to_thread(make_tables, url, SLOTS)
+    url = await asyncio.to_thread(ready_database, postgres_url, SLOTS)
     async with SlackServer() as slack, Simulator(seconds=0.3, picture="png") as simulator, AsyncExitStack() as stack:
         bots = []
         for slot in range(SLOTS):
