@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ANSWERS_WITHIN = 5
 """Seconds for a database to accept a connection."""
-_SLOTS = "SELECT slot, role, extract(epoch FROM clock_timestamp())::float - beat_at FROM slots ORDER BY slot"
+_SLOTS = 'SELECT slot, role, "of", extract(epoch FROM clock_timestamp())::float - beat_at FROM slots ORDER BY slot'
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,10 +193,11 @@ def peers(settings: Settings) -> Check | None:
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """`silent_for` in seconds, by the server's clock."""
+    """`of` is how many it believes there are, `silent_for` in seconds, by the server's clock."""
 
     slot: int
     role: str
+    of: int
     silent_for: float
 
     @property
@@ -230,7 +231,7 @@ def _agree(settings: Settings, found: Sequence[_Slot]) -> Check:
 
 
 def _fits(one: _Slot, settings: Settings) -> bool:
-    return one.slot < settings.slots and (one.role == "worker") is (one.slot >= settings.receivers)
+    return one.of == settings.slots and (one.role == "worker") is (one.slot >= settings.receivers)
 
 
 # ---- this machine ----
