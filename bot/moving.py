@@ -20,6 +20,7 @@ import sqlalchemy as sa
 
 from bot.errors import BadSettings, OperatorMustAct
 from bot.store import Database
+from bot.store.database import NEVER_IDLE
 from bot.store.migrate import upgrade
 from bot.store.tables import facts, jobs, metadata, slots, turns
 
@@ -112,6 +113,7 @@ def _reached(target: Database, place: str) -> sa.Connection:
         raise BadSettings(f"{place} can't be used ({_reason(error)}).") from None
     try:
         there.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCKED_WITHIN}'"))
+        there.execute(NEVER_IDLE)
         names = ", ".join(table.name for table in metadata.sorted_tables)
         there.execute(sa.text(f"LOCK TABLE {names} IN EXCLUSIVE MODE"))
     except sa.exc.OperationalError:

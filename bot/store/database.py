@@ -89,7 +89,9 @@ class Database:
         from psycopg import AsyncConnection  # loaded by the engine, where it is Postgres
 
         _, words = self.engine.dialect.create_connect_args(self.url)
-        return await AsyncConnection.connect(autocommit=True, **{**words, **_words(self.name)})
+        connection = await AsyncConnection.connect(autocommit=True, **{**words, **_words(self.name)})
+        await connection.execute(IDLE_FOR.encode())
+        return connection
 
     def close(self) -> None:
         """Finish what was begun and close every connection."""
@@ -131,8 +133,21 @@ KEEP_ALIVE = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval
 """A server that vanished without a word is noticed within half a minute (libpq, "Connection Strings")."""
 
 
+IDLE_FOR = "SET idle_in_transaction_session_timeout = '3s'"
+"""A process that is stopped in the middle of a transaction keeps its locks, for which everybody waits: the server ends it."""
+NEVER_IDLE = sa.text("SET LOCAL idle_in_transaction_session_timeout = 0")
+"""For a transaction that may do long work of its own in between."""
+
+
 def postgres_engine(url: sa.URL, name: str) -> sa.Engine:
-    return sa.create_engine(url, pool_size=10, connect_args=_words(name), hide_parameters=True)
+    engine = sa.create_engine(url, pool_size=10, connect_args=_words(name), hide_parameters=True)
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        connection.execute(IDLE_FOR)
+        connection.commit()
+
+    return engine
 
 
 def _words(name: str) -> dict[str, Any]:

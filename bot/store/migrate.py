@@ -8,7 +8,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from bot.errors import BadSettings
-from bot.store.database import Database
+from bot.store.database import NEVER_IDLE, Database
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x6561736C
@@ -59,6 +59,7 @@ def _run(database: Database) -> bool:
         if not database.is_sqlite:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             connection.execute(sa.text(f"SET LOCAL lock_timeout = '{WAIT_FOR_TABLE}'"))
+            connection.execute(NEVER_IDLE)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     return True
