@@ -125,7 +125,7 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
         await asyncio.to_thread(upgrade, database)
         await asyncio.to_thread(workflow.upgrade, settings.engine_database, settings.slots)
         await asyncio.to_thread(check_in_use, database)
-        standing = await _stand(settings, database, stack)
+        standing = await _stand(settings, database, frozenset(platform.name for platform in platforms), stack)
         bell = await stack.enter_async_context(Bell(database, alone=not several))
         gallery = Gallery(settings.data_dir)
         store = Store(database, gallery.pictures, standing.owner, bell if several else None)
@@ -181,14 +181,14 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
         stack.push_async_callback(life.settle, SETTLE)
         stack.push_async_callback(intake.close)
         if isinstance(standing, Held):
-            stack.callback(standing.draws, now=False)
+            stack.callback(_leave, standing)
             _listen(standing, bell, intake, runs=settings.role != "gateway")
         intake.pump()
         async with background(
             life.brake.watch(),
             _refresh(life),
             _sweep(settings, database, life, engine),
-            *([_tick(intake)] if several else []),
+            *([_tick(intake)] if isinstance(standing, Held) else []),
         ):
             yield easel
 
@@ -205,11 +205,11 @@ async def _login(platform: Platform, vault: Vault) -> None:
             await asyncio.sleep(wait)
 
 
-async def _stand(settings: Settings, database: Database, stack: AsyncExitStack) -> Standing:
+async def _stand(settings: Settings, database: Database, serves: frozenset[str], stack: AsyncExitStack) -> Standing:
     """On Postgres our slot, held until the stack ends."""
     if database.is_sqlite:
         return Alone()
-    lease = Lease(database, settings.slot, settings.slots, settings.role, settings.adopt_after)
+    lease = Lease(database, settings.slot, settings.slots, settings.role, settings.adopt_after, serves)
     return await stack.enter_async_context(Held(lease))
 
 
@@ -240,6 +240,12 @@ def _listen(standing: Held, bell: Bell, intake: Intake, *, runs: bool) -> None:
         bell.on("job", lambda _: intake.wake())
         bell.on("cancelled", intake.hear_cancelled)
         bell.on_missed(intake.hear_missed)
+
+
+def _leave(standing: Held) -> None:
+    """What we let in from now on, or took over, we would not go on with."""
+    standing.draws(now=False)
+    standing.adopts(None)
 
 
 def _engine(settings: Settings, life: Life, common: Common | None) -> tuple[Engine, Intake]:

@@ -33,6 +33,8 @@ SEEN_WITHIN = 1.5
 """Seconds in which our next heartbeat tells who is there."""
 STEADY = 4.0
 """Seconds of unbroken heartbeats of ours before a peer is judged: after the server's own absence all look dead."""
+LEFT_EVERY = 10.0
+"""Seconds between two looks for jobs of slots that nobody has."""
 MARGIN = 1.0
 """Seconds by which we stop before our time is over."""
 TAKE_WITHIN = 5.0
@@ -80,6 +82,9 @@ class Held:
         self._lease = lease
         self._adopt: Adopt | None = None
         self._peers: tuple[Peer, ...] = ()
+        self._beats: dict[int, tuple[float, float]] = {}
+        """Of each slot: its last beat, and when we first saw it, by our clock."""
+        self._left_at = time.monotonic()
         self._beat_at = 0.0
         self._steady_since = 0.0
         self._sure = asyncio.Event()
@@ -102,11 +107,23 @@ class Held:
     def _counts(self, peer: Peer) -> bool:
         """A process that starts may wait for a platform that is down: it is there, and its jobs are in no one's way."""
         draws = self._lease.draws if peer.slot == self._lease.slot else peer.draws
-        return draws and peer.silent_for < SILENT
+        return draws and self._is_there(peer)
+
+    def _is_there(self, peer: Peer) -> bool:
+        return max(peer.silent_for, self._unheard(peer)) < SILENT
+
+    def _unheard(self, peer: Peer) -> float:
+        """Seconds in which we saw no beat of it, by our own clock: the server's may be set while we look."""
+        beat_at, seen_at = self._beats.get(peer.slot, (0.0, self._beat_at))
+        return self._beat_at - seen_at if beat_at == peer.beat_at and peer.slot != self._lease.slot else 0.0
+
+    def _is_dead(self, peer: Peer) -> bool:
+        unheard = self._unheard(peer)
+        return unheard >= SILENT and max(unheard, peer.silent_for) >= self._lease.dead_after
 
     @property
     def present(self) -> frozenset[int]:
-        return frozenset(peer.slot for peer in self._peers if peer.silent_for < SILENT)
+        return frozenset(peer.slot for peer in self._peers if self._is_there(peer))
 
     @property
     def workers(self) -> int:
@@ -118,16 +135,18 @@ class Held:
             self._sure.clear()
             await self._sure.wait()
 
-    def adopts(self, adopt: Adopt) -> None:
-        """From now on, go on with a dead peer's jobs: `adopt` is handed their ids."""
+    def adopts(self, adopt: Adopt | None) -> None:
+        """From now on, go on with a dead peer's jobs: `adopt` is handed their ids. None: no longer."""
         self._adopt = adopt
 
     async def __aenter__(self) -> Self:
-        """Raises BadSettings for a slot that another process holds, and for one who counts the slots differently."""
+        """Raises BadSettings for a slot that another process holds, and for settings that don't go with the others'."""
         await self._take()
         try:
             await self._beat()
-            self._check_count()
+            for peer in self._peers:
+                if self._is_there(peer):
+                    self._check_alike(peer)
         except BaseException:
             await self._lease.let_go()
             raise
@@ -160,14 +179,24 @@ class Held:
                     raise
             await asyncio.sleep(0.2)
 
-    def _check_count(self) -> None:
-        """One that believes to be alone keeps limits by itself, and shards are divided by the number."""
-        for peer in self._peers:
-            if peer.of != self._lease.of and peer.silent_for < SILENT:
-                raise BadSettings(
-                    f"EASEL_SLOTS: it is {self._lease.of} here and {peer.of} in slot {peer.slot}, which is at work. "
-                    "Stop all processes, set the same number for all, and start them."
-                )
+    def _check_alike(self, peer: Peer) -> None:
+        """One that believes to be alone keeps limits by itself, and shards are divided by the number. Whoever draws may
+        have to show anybody's picture, and its progress."""
+        if peer.of != self._lease.of:
+            raise BadSettings(
+                f"EASEL_SLOTS: it is {self._lease.of} here and {peer.of} in slot {peer.slot}, which is at work. "
+                "Stop all processes, set the same number for all, and start them."
+            )
+        ours, theirs = self._lease.serves, peer.serves
+        missing = (theirs - ours if self._lease.role != "gateway" else set()) | (
+            ours - theirs if peer.role != "gateway" else set()
+        )
+        if missing:
+            raise BadSettings(
+                f"EASEL_PLATFORMS: {', '.join(sorted(missing))} is served either here or in slot {peer.slot}, which is at "
+                "work, and not in both, and each may have to answer there. Stop all processes, give all the same platforms "
+                "and tokens, and start them."
+            )
 
     async def _go_on(self) -> None:
         while True:
@@ -187,22 +216,31 @@ class Held:
         began = _clock()
         self._peers = tuple(await self._lease.beat())
         self._beat_at = began  # the server's clock says later
+        for peer in self._peers:
+            if self._beats.get(peer.slot, (None,))[0] != peer.beat_at:
+                self._beats[peer.slot] = peer.beat_at, began
         self._steady_since = self._steady_since or time.monotonic()
         self._sure.set()
 
     async def _look_after(self, peers: Sequence[Peer]) -> None:
         if self._adopt is None or time.monotonic() - self._steady_since < STEADY:
             return
-        for peer in peers:
-            if peer.silent_for < self._lease.dead_after:
-                continue
-            found = await self._lease.adopt(peer.slot)
+        for peer in filter(self._is_dead, peers):
+            found = await self._lease.adopt(peer)
             if found is not None:
                 log.warning("adopted", slot=peer.slot, silent_for=round(peer.silent_for), jobs=len(found))
-                metrics.adopted(len(found))
-                task = asyncio.create_task(self._adopt(found))  # it takes a while, and the heart has to beat
-                self._adopting.add(task)
-                task.add_done_callback(self._adopting.discard)
+                self._go_on_with(found, self._adopt)
+        if time.monotonic() - self._left_at > LEFT_EVERY:
+            self._left_at = time.monotonic()
+            if found := await self._lease.adopt_left():
+                log.warning("adopted what no slot has", jobs=len(found))
+                self._go_on_with(found, self._adopt)
+
+    def _go_on_with(self, job_ids: list[str], adopt: Adopt) -> None:
+        metrics.adopted(len(job_ids))
+        task = asyncio.create_task(adopt(job_ids))  # it takes a while, and the heart has to beat
+        self._adopting.add(task)
+        task.add_done_callback(self._adopting.discard)
 
     def _woken(self, _number: int, _frame: object) -> None:
         """Before anything else goes on: a request that was about to be sent is not sent any more."""

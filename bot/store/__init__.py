@@ -115,11 +115,13 @@ class Store:
         message_key: str,
         kind: str,
         owner: str | None = None,
+        first: Callable[[sa.Connection], None] = lambda _connection: None,
         check: Callable[[sa.Connection], None] = lambda _connection: None,
     ) -> Job | None:
         """Commit a job and give it its short id. None if this very thing was accepted before.
 
-        It is ours, or `owner`'s. `check` runs in the same transaction, and takes it back by raising.
+        It is ours, or `owner`'s. `first` and `check` run in the same transaction, before and after the row is there, and
+        take it back by raising.
         """
 
         def insert_as(connection: sa.Connection, short: str) -> bool:
@@ -132,6 +134,7 @@ class Store:
             return connection.execute(self._accept, values).first() is not None
 
         def work(connection: sa.Connection) -> Job | None:
+            first(connection)
             # The shortest is nearly always free: tried rather than looked for.
             for short in _shorts(job.id):
                 if insert_as(connection, short):

@@ -7,7 +7,8 @@ server's, since clocks differ. https://www.postgresql.org/docs/current/explicit-
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,21 +22,23 @@ if TYPE_CHECKING:
 SLOT_LOCKS = 0x6561736D
 """The space of the slots' advisory locks: `easm`."""
 ADOPTING = 0x6561736E
-"""Advisory lock of an adoption under way: `easn`."""
+"""Advisory lock of whoever adopts, or opens a slot: `easn`. Who has just come is not taken for one that is not there."""
 SESSIONS_END_WITHIN = "5s"
 
 _OPEN = """
-    INSERT INTO slots (slot, owner, role, "of", beat_at)
-    VALUES (%s, %s, %s, %s, extract(epoch FROM clock_timestamp()))
+    INSERT INTO slots (slot, owner, role, "of", serves, beat_at)
+    VALUES (%s, %s, %s, %s, %s, extract(epoch FROM clock_timestamp()))
     ON CONFLICT (slot) DO UPDATE SET
-        owner = excluded.owner, role = excluded.role, "of" = excluded."of", draws = false, beat_at = excluded.beat_at
+        owner = excluded.owner, role = excluded.role, "of" = excluded."of", serves = excluded.serves, draws = false,
+        beat_at = excluded.beat_at
 """
 _BEAT = """
     WITH mine AS (
         UPDATE slots SET draws = %s, beat_at = extract(epoch FROM clock_timestamp())
         WHERE slot = %s AND owner = %s RETURNING slot
     )
-    SELECT slot, "of", draws, extract(epoch FROM clock_timestamp()) - beat_at, (SELECT count(*) FROM mine)
+    SELECT (SELECT count(*) FROM mine), slot, role, "of", serves, draws, beat_at,
+           extract(epoch FROM clock_timestamp()) - beat_at
     FROM slots ORDER BY slot
 """
 _HOLDER = "SELECT owner, extract(epoch FROM clock_timestamp()) - beat_at FROM slots WHERE slot = %s FOR UPDATE"
@@ -48,6 +51,9 @@ _END_HOLDER = (
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()"
 )
 _TAKE_JOBS = "UPDATE jobs SET owner = %s WHERE owner = %s AND state IN ('waiting', 'running') RETURNING id"
+_TAKE_LEFT = (
+    "UPDATE jobs SET owner = %s WHERE state IN ('waiting', 'running') AND owner <> '' AND owner <> ALL(%s) RETURNING id"
+)
 
 
 class SlotTaken(Exception):
@@ -66,12 +72,15 @@ class SlotLost(Exception):
 class Peer:
     """A process with a slot, as it was last heard of; `of` is how many it believes there are, `silent_for` in seconds.
 
-    `draws`: it lets in its jobs by now.
+    `serves` are the platforms whose messages it can change, `draws`: it lets in its jobs by now. `beat_at`: Unix seconds.
     """
 
     slot: int
+    role: str
     of: int
+    serves: frozenset[str]
     draws: bool
+    beat_at: float
     silent_for: float
 
     @property
@@ -90,13 +99,22 @@ class Lease:
     Whoever is silent for `dead_after` seconds is taken for dead, the same in all processes.
     """
 
-    def __init__(self, database: Database, slot: int, of: int, role: str, dead_after: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        slot: int,
+        of: int,
+        role: str,
+        dead_after: float,
+        serves: frozenset[str] = frozenset(),
+    ) -> None:
         self._database = database
         self.slot = slot
         self.of = of
         self.draws = False
         """What the next beat tells of us."""
-        self._role = role
+        self.serves = serves
+        self.role = role
         self.dead_after = dead_after
         self._instance = str(ULID())
         self._connection: AsyncConnection[Any] | None = None
@@ -128,7 +146,9 @@ class Lease:
                 await connection.execute(_END_SESSIONS, (owner_of(self.slot),))
             raise SlotTaken(silent_for)
         if not self._held:
-            await connection.execute(_OPEN, (self.slot, self._instance, self._role, self.of))
+            values = self.slot, self._instance, self.role, self.of, ",".join(sorted(self.serves))
+            async with _adopting(connection):
+                await connection.execute(_OPEN, values)
             self._held = True
 
     async def beat(self) -> list[Peer]:
@@ -137,26 +157,37 @@ class Lease:
             await self.take()
         assert self._connection is not None
         rows = await (await self._connection.execute(_BEAT, (self.draws, self.slot, self._instance))).fetchall()
-        if not any(mine for *_, mine in rows):
+        if not any(mine for mine, *_ in rows):
             raise SlotLost
-        return [
-            Peer(slot, of, draws, 0.0 if slot == self.slot else max(0.0, silent)) for slot, of, draws, silent, _ in rows
-        ]
+        return [self._peer(*row) for _, *row in rows]
 
-    async def adopt(self, slot: int) -> list[str] | None:
+    def _peer(self, slot: int, role: str, of: int, serves: str, draws: bool, beat_at: float, silent_for: float) -> Peer:
+        silent_for = 0.0 if slot == self.slot else max(0.0, silent_for)  # our own beat is read as it was before
+        return Peer(slot, role, of, frozenset(filter(None, serves.split(","))), draws, beat_at, silent_for)
+
+    async def adopt(self, peer: Peer) -> list[str] | None:
         """Take a silent peer's slot away and its open jobs over; their ids. None if it lives, or somebody else did.
 
         Its sessions are ended first: what it is about to commit must not come after us.
         """
         assert self._connection is not None
-        async with self._connection.transaction():
-            await self._connection.execute(f"SET LOCAL lock_timeout = '{SESSIONS_END_WITHIN}'".encode())
-            await self._connection.execute("SELECT pg_advisory_xact_lock(%s)", (ADOPTING,))
-            if (await self._holder(slot))[1] < self.dead_after:
+        async with _adopting(self._connection):
+            there = "SELECT 1 FROM slots WHERE slot = %s AND beat_at = %s FOR UPDATE"
+            if await (await self._connection.execute(there, (peer.slot, peer.beat_at))).fetchone() is None:
                 return None
-            await self._connection.execute(_END_SESSIONS, (owner_of(slot),))
-            found = await (await self._connection.execute(_TAKE_JOBS, (owner_of(self.slot), owner_of(slot)))).fetchall()
-            await self._connection.execute("DELETE FROM slots WHERE slot = %s", (slot,))
+            await self._connection.execute(_END_SESSIONS, (peer.owner,))
+            found = await (await self._connection.execute(_TAKE_JOBS, (owner_of(self.slot), peer.owner))).fetchall()
+            await self._connection.execute("DELETE FROM slots WHERE slot = %s", (peer.slot,))
+        return [job_id for (job_id,) in found]
+
+    async def adopt_left(self) -> list[str]:
+        """Take over the open jobs of slots that nobody has; their ids. A peer that was taken for dead accepts one more
+        before it hears of it, and what a slot left may be of a time when there were more of them."""
+        assert self._connection is not None
+        async with _adopting(self._connection):
+            held = await (await self._connection.execute("SELECT slot FROM slots")).fetchall()
+            owners = [owner_of(slot) for (slot,) in held]
+            found = await (await self._connection.execute(_TAKE_LEFT, (owner_of(self.slot), owners))).fetchall()
         return [job_id for (job_id,) in found]
 
     async def let_go(self) -> None:
@@ -174,3 +205,12 @@ class Lease:
         assert self._connection is not None
         row = await (await self._connection.execute(_HOLDER, (slot,))).fetchone()
         return (str(row[0]), max(0.0, float(row[1]))) if row else ("", 0.0)
+
+
+@asynccontextmanager
+async def _adopting(connection: AsyncConnection[Any]) -> AsyncIterator[None]:
+    """A transaction in which nobody else adopts or opens a slot."""
+    async with connection.transaction():
+        await connection.execute(f"SET LOCAL lock_timeout = '{SESSIONS_END_WITHIN}'".encode())
+        await connection.execute("SELECT pg_advisory_xact_lock(%s)", (ADOPTING,))
+        yield

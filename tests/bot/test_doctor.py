@@ -189,7 +189,7 @@ def test_a_database_server_that_does_not_answer_hides_its_password(given: Set) -
 
 @pytest.fixture
 def of_slots(given: Set, postgres_url: str) -> Iterator[Callable[..., Check | None]]:
-    """What is said of these slots: (slot, role, seconds of silence)."""
+    """What is said of these slots of three: (slot, role, seconds of silence)."""
     url = new_database(postgres_url)
     plain = sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     given(EASEL_DATABASE_URL=plain)
@@ -203,7 +203,7 @@ def of_slots(given: Set, postgres_url: str) -> Iterator[Callable[..., Check | No
             for slot, role, silent in slots:
                 beat = "extract(epoch FROM clock_timestamp()) - :silent"
                 words = {"slot": slot, "role": role, "silent": silent}
-                connection.execute(sa.text(f"INSERT INTO slots VALUES (:slot, 'x', :role, 3, true, {beat})"), words)
+                connection.execute(sa.text(f"INSERT INTO slots VALUES (:slot, 'x', :role, 3, '', true, {beat})"), words)
         return doctor.peers(read(Settings)[0])
 
     yield told
@@ -239,6 +239,12 @@ def test_processes_whose_settings_differ_are_named(
     found = of_slots((0, "all", 0), slot, **variables)
     assert not found.ok
     assert f"slot {slot[0]} ({slot[1]}) does not fit. Set EASEL_SLOTS and EASEL_GATEWAYS alike" in found.advice
+
+
+def test_processes_that_count_the_slots_differently_are_named(of_slots: Callable[..., Check]) -> None:
+    found = of_slots((0, "all", 0), (1, "all", 0), EASEL_SLOTS="2")
+    assert not found.ok
+    assert found.advice.startswith("slot 0 (all), 1 (all) does not fit. Set EASEL_SLOTS")
 
 
 def test_a_database_that_does_not_answer_is_told_once(given: Set) -> None:

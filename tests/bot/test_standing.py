@@ -6,16 +6,19 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from bot import standing
 from bot.errors import BadSettings
-from bot.standing import Held
-from bot.store import Database
-from bot.store.lease import Lease, SlotLost, SlotTaken, owner_of
+from bot.standing import Adopt, Held
+from bot.store import Database, Store
+from bot.store.lease import Lease, Peer, SlotLost, SlotTaken, owner_of
 from bot.store.migrate import upgrade
 from bot.store.tables import slots
+from tests.bot.making import job, request
 from tests.servers.postgres import new_database
 
 
@@ -50,6 +53,28 @@ async def taken(database: Database, slot: int) -> AsyncIterator[Lease]:
         await lease.let_go()
 
 
+async def heard_of(lease: Lease, slot: int) -> Peer:
+    return next(peer for peer in await lease.beat() if peer.slot == slot)
+
+
+def adopts_to(found: list[list[str]]) -> Adopt:
+    async def adopt(job_ids: list[str]) -> None:
+        found.append(job_ids)
+
+    return adopt
+
+
+async def slots_of(database: Database) -> set[int]:
+    return set(await database.read(lambda connection: connection.execute(sa.select(slots.c.slot)).scalars().all()))
+
+
+async def accepted(database: Database, owner: str) -> str:
+    made = job(request())
+    kept = await Store(database, Path(), owner).accept(made, delivery_key=made.id, ordinal=0, message_key="m", kind="k")
+    assert kept is not None
+    return kept.id
+
+
 async def silence(database: Database, slot: int, seconds: float) -> None:
     """As if its last beat was so long ago."""
     aged = slots.update().where(slots.c.slot == slot).values(beat_at=slots.c.beat_at - seconds)
@@ -76,9 +101,10 @@ async def test_everyone_hears_of_everyone(database: Database, other: Database) -
 
 async def test_only_a_silent_peer_is_adopted_and_then_it_has_lost_its_slot(database: Database, other: Database) -> None:
     async with taken(database, 0) as one, taken(other, 1) as two:
-        assert await one.adopt(1) is None
-        await silence(database, 1, 31)
-        assert await one.adopt(1) == []
+        before = await heard_of(one, 1)
+        await two.beat()
+        assert await one.adopt(before) is None
+        assert await one.adopt(await heard_of(one, 1)) == []
         with pytest.raises(Exception):  # noqa: B017, PT011 - its session was ended: which error is the driver's affair
             await two.beat()
         await two.let_go()
@@ -91,8 +117,8 @@ async def test_of_two_who_would_adopt_one_does(database: Database, other: Databa
         async with taken(database, 0) as one, taken(third, 2) as three:
             async with taken(other, 1):
                 pass
-            await silence(database, 1, 31)
-            found = await asyncio.gather(one.adopt(1), three.adopt(1))
+            peer = await heard_of(one, 1)
+            found = await asyncio.gather(one.adopt(peer), three.adopt(peer))
             assert [one is None for one in found].count(True) == 1
 
 
@@ -160,6 +186,116 @@ async def test_who_counts_the_slots_differently_is_refused_and_told(database: Da
         await silence(database, 0, 10)
         async with Held(Lease(other, 1, 3, "all", 30)):
             pass
+
+
+@pytest.mark.parametrize(
+    ("role", "serves", "fits"),
+    [
+        ("all", {"discord"}, True),
+        ("all", {"discord", "slack"}, False),
+        ("all", set(), False),
+        ("worker", {"discord", "slack"}, True),
+        ("gateway", {"slack"}, False),
+        ("gateway", {"discord"}, True),
+        ("gateway", set(), True),
+    ],
+)
+async def test_whoever_draws_has_to_answer_wherever_anybody_is_asked(
+    database: Database, other: Database, role: str, serves: set[str], fits: bool
+) -> None:
+    there = "gateway" if role == "worker" else "all"
+    async with Held(Lease(database, 0, 2, there, 30, frozenset({"discord"}))):
+        held = Held(Lease(other, 1, 2, role, 30, frozenset(serves)))
+        if fits:
+            async with held:
+                return
+        with pytest.raises(BadSettings, match=r"EASEL_PLATFORMS: (discord|slack) is served either here or in slot 0"):
+            await held.__aenter__()
+
+
+async def test_when_the_servers_clock_is_set_nobody_who_lives_is_taken_for_dead(
+    database: Database, other: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Setting the clock makes all beats of before look old, until the next ones."""
+    adopted: list[list[str]] = []
+    async with Held(Lease(database, 0, 2, "all", 5)) as held, Held(Lease(other, 1, 2, "all", 5)):
+        held.adopts(adopts_to(adopted))
+        held._steady_since -= 60
+        for _ in range(4):
+            await asyncio.sleep(0.7)
+            await silence(database, 1, 3600)
+        assert not adopted
+        assert 1 in await slots_of(database)
+
+
+async def test_who_is_dead_is_so_whatever_the_servers_clock_says(database: Database, other: Database) -> None:
+    adopted: list[list[str]] = []
+    async with Held(Lease(database, 0, 2, "all", 5)) as held:
+        held.adopts(adopts_to(adopted))
+        async with taken(other, 1):
+            pass
+        await silence(database, 1, -3600)  # the clock was set back
+        began = time.monotonic()
+        async with asyncio.timeout(10):
+            while not adopted:
+                await asyncio.sleep(0.05)
+        assert time.monotonic() - began > 4
+
+
+async def test_what_a_slot_left_that_nobody_has_is_gone_on_with(
+    database: Database, other: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A peer that was taken for dead accepted one more before it heard of it."""
+    monkeypatch.setattr(standing, "LEFT_EVERY", 0.5)
+    left = await accepted(database, "easel-7")
+    nobodys, held_by_one = await accepted(database, ""), await accepted(database, "easel-1")
+    closed = await accepted(database, "easel-7")
+    await Store(database, Path()).closed(closed, address="", public=False)
+    adopted: list[list[str]] = []
+    async with taken(other, 1), Held(Lease(database, 0, 2, "all", 30)) as held:
+        held.adopts(adopts_to(adopted))
+        held._steady_since -= 60
+        async with asyncio.timeout(5):
+            while not adopted:
+                await asyncio.sleep(0.05)
+    store = Store(database, Path())
+    assert adopted == [[left]]
+    owners = [(await store.get(job_id)).owner for job_id in (left, nobodys, held_by_one, closed)]
+    assert owners == ["easel-0", "", "easel-1", "easel-7"]
+
+
+async def test_who_stops_adopts_nobody(database: Database, other: Database) -> None:
+    adopted: list[list[str]] = []
+    async with Held(Lease(database, 0, 2, "all", 5)) as held:
+        held.adopts(adopts_to(adopted))
+        held._steady_since -= 60
+        async with taken(other, 1):
+            pass
+        held.adopts(None)
+        await asyncio.sleep(7)
+        assert not adopted
+        assert 1 in await slots_of(database)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+async def test_who_is_stopped_in_the_middle_of_a_transaction_holds_up_the_others_for_a_moment_only(
+    database: Database, other: Database, monkeypatch: pytest.MonkeyPatch, apart: bool
+) -> None:
+    lock = "SELECT pg_advisory_xact_lock(4711)"
+    began = time.monotonic()
+    if apart:
+        connection = await database.apart()
+        await connection.execute(f"BEGIN; {lock}")
+    else:
+        pooled = database.engine.connect()
+        pooled.execute(sa.text(lock))
+    await other.write(lambda there: there.execute(sa.text(lock)).close())
+    assert 2 < time.monotonic() - began < 6
+    if apart:
+        await connection.close()
+    else:
+        pooled.invalidate()
+        pooled.close()
 
 
 async def test_a_successor_ends_what_its_silent_predecessor_left_under_way(
