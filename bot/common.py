@@ -65,9 +65,8 @@ class Common:
     def reserve(self, connection: sa.Connection, job: Job, price: float, more: More) -> Entry:
         """In the transaction that accepts the job, once its row is there: check, and reserve what it will cost.
 
-        Nobody else is counted meanwhile.
+        `spent.lock` came first: nobody else is counted meanwhile.
         """
-        self.spent.lock(connection)
         self.check(connection, job.requester, job.request, price, more, but=job.id)
         entry = self.ledger.reserve(connection, job, price)
         if not self.runs:

@@ -291,7 +291,8 @@ class Intake:
             reserved = common.reserve(connection, job, self.price(job.request), capped)
 
         if (common := self._common) is not None:
-            values = {"owner": common.owner, "check": reserve}
+            # The lock before the row: who comes by two ways at once would wait for himself in a circle.
+            values = {"owner": common.owner, "first": common.spent.lock, "check": reserve}
         store = self._life.store
         try:
             kept = await store.accept(
@@ -317,7 +318,8 @@ class Intake:
             record = None
         if record is None:
             raise TryAgain("Easel can't reach its database right now. Please ask again in a minute.") from error
-        return record.job if record.job.id == job.id else None
+        # It may have been found in nobody's hands meanwhile, and be over.
+        return record.job if record.job.id == job.id and record.outcome is None else None
 
     @property
     def _runs(self) -> bool:
@@ -408,8 +410,11 @@ class Intake:
     # ---- among several processes ----
 
     async def tick(self) -> None:
-        """Once a second: take what nobody runs, let in whoever may pass, know the queue. Nothing in one process."""
+        """Once a second, on Postgres: find what is in nobody's hands, and of several processes let in whoever may pass,
+        and know the queue."""
         if (common := self._common) is None:
+            if not self._closed:
+                await self._look_after()
             return
         await common.settle()
         if common.runs and not self._closed:

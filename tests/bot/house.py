@@ -124,7 +124,7 @@ class House:
             embed_parameters=True,
             look_for=look_for,
         )
-        self.common = self._common(peer, limits) if peer else None
+        self.common = self._common(peer, limits) if peer and peer.of > 1 else None
         if self.common is not None:
             self.life.standing = self.common.standing
         self.intake = Intake(

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from bot import intake
 from bot.errors import BudgetReached, LimitReached
 from bot.guard import Limits
-from bot.jobs import Cancelled, Requester
+from bot.jobs import Cancelled, Job, Requester
+from bot.store.rows import job_to_row
+from bot.store.tables import jobs
 from tests.bot.house import LIMITS, House, Peer
-from tests.bot.making import ANNA, SQUARE, request
+from tests.bot.making import ANNA, SQUARE, job, request
 from tests.doubles.backend import Account, PaintedBackend, Painting
+from tests.doubles.reply import NotingReply
 from tests.doubles.scrape import Growth
 from tests.servers.postgres import new_database
 
@@ -232,3 +237,29 @@ async def test_nobodys_turn_waits_for_a_process_that_starts_or_stops(postgres_ur
             painting.done.set()
         await until(lambda: len(paintings) == 2)
         assert (await here.store.get(first.id)).state == "running"
+
+
+async def test_the_same_command_at_two_processes_is_one_job_and_nobody_waits_in_a_circle(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    """Postgres would end one of two that wait for each other, after a second."""
+    async with houses(postgres_url, tmp_path, seconds=60) as (here, there):
+        assert here.common is not None
+        spent, doubled = here.common.spent, job(request())
+        asking: list[asyncio.Task[tuple[Job, NotingReply]]] = []
+        loop = asyncio.get_running_loop()
+
+        def at_the_same_time(connection: sa.Connection) -> None:
+            spent.lock(connection)
+            asking.append(asyncio.run_coroutine_threadsafe(_ask(), loop).result())
+            time.sleep(0.3)  # it waits by now
+            row = job_to_row(doubled, "m", "k") | {"delivery_key": "twice", "ordinal": 0, "short": "twice"}
+            connection.execute(jobs.insert(), row)
+
+        async def _ask() -> asyncio.Task[tuple[Job, NotingReply]]:
+            return asyncio.create_task(there.ask(request(), key="twice"))
+
+        began = time.monotonic()
+        await here.database.write(at_the_same_time)
+        assert (await asking[0])[0].id == doubled.id
+        assert time.monotonic() - began < 0.9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from bot.life import Life
 from bot.store import Record
 from bot.store.tables import jobs
 from tests.bot.house import House, Peer
-from tests.bot.making import ANNA, BEN, request
+from tests.bot.making import ANNA, BEN, job, request
 from tests.bot.test_common import houses, until
 from tests.doubles.backend import Account, Fate, PaintedBackend
 from tests.doubles.reply import NotingReply
@@ -178,3 +179,46 @@ async def test_who_is_let_in_before_the_answer_to_the_commit_comes_is_no_free_ca
         entry = await here.ledger.entry(job.id)
         assert entry is not None
         assert entry.state is State.SUBMITTED
+
+
+async def test_who_is_over_before_the_answer_to_the_commit_comes_does_not_wait_again(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer was lost, the job was found in nobody's hands, and drawn; only then its row is found."""
+    monkeypatch.setattr(intake, "LEFT_EVERY", 0.1)
+    async with houses(postgres_url, tmp_path, seconds=0.05) as (here, _there):
+        accept = here.store.accept
+        taken: list[Record] = []
+
+        async def cut_off(*args: Any, **more: Any) -> None:
+            kept = await accept(*args, **more)
+            assert kept is not None
+            taken.append(await here.over(kept))
+            raise sa.exc.OperationalError("COMMIT", {}, OSError("server closed the connection"))
+
+        monkeypatch.setattr(here.store, "accept", cut_off)
+        made, _ = await here.ask(request())
+        assert taken[0].job.id == made.id
+        assert here.intake._gate.ids() == (set(), set())
+        assert here.backend.posts == 1
+
+
+async def test_one_process_on_postgres_finds_what_is_in_nobodys_hands_too(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit was done, and for longer than anybody waits nothing told so."""
+    monkeypatch.setattr(intake, "LEFT_EVERY", 0.1)
+    url = new_database(postgres_url)
+    async with House(tmp_path, PaintedBackend(seconds=0.05), peer=Peer(url, 0, of=1)) as house:
+        await house.intake.tick()
+        shown = NotingReply(message="m")
+        house.replies["double:m"] = shown
+        left = await house.store.accept(
+            job(address="double:m"), delivery_key="left", ordinal=0, message_key="m", kind="k"
+        )
+        assert left is not None
+        while (await house.store.get(left.id)).state != "closed":
+            await asyncio.sleep(0.1)
+            await house.intake.tick()
+        assert shown.closed
+        assert house.backend.posts == 1
