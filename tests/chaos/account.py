@@ -12,6 +12,10 @@ from tests.chaos.people import Ask, Seen, numbers_in, prompt_of
 from tests.chaos.pictures import number_in
 
 LOST_WORD = "got lost on the way"
+RESUMED_WITHIN = 5.0
+"""Seconds from a start until what a crash left is gone on with, without those in which it waited for a CPU."""
+ADOPTED_WITHIN = 2.0
+"""Seconds after the dead time."""
 
 
 @dataclass(slots=True)
@@ -75,6 +79,16 @@ def settle(account: Account, evidence: Evidence) -> Account:
     if account.uncertain > account.doubts:
         account.problem(f"{account.uncertain} uncertain, of at most {account.doubts}")
     return account
+
+
+def time_out(account: Account, dead_time: float) -> None:
+    """Hold how long people waited for a process that was gone against what is promised."""
+    for seconds in account.adopted:
+        if seconds > dead_time + ADOPTED_WITHIN:
+            account.problem(f"adopted after {seconds:.1f} s, of at most {dead_time + ADOPTED_WITHIN:g} s")
+    for _, seconds in account.resumed:
+        if seconds > RESUMED_WITHIN:
+            account.problem(f"resumed after {seconds:.1f} s, of at most {RESUMED_WITHIN:g} s")
 
 
 def _paid(simulator: Simulator) -> dict[str, list[str]]:

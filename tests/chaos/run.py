@@ -9,10 +9,10 @@ import time
 import traceback
 from pathlib import Path
 
-from tests.chaos.account import Account, Evidence, settle
+from tests.chaos.account import Account, Evidence, settle, time_out
 from tests.chaos.books import by_number
 from tests.chaos.kinds import POSTGRES, SQLITE, Kind
-from tests.chaos.world import World, until_known, world
+from tests.chaos.world import ADOPT_AFTER, World, until_known, world
 from tests.servers.postgres import Postgres
 
 JOBS = 30
@@ -100,6 +100,8 @@ def account_of(here: World, account: Account) -> Account:
     account.resumed = [seconds for bot in here.bots for seconds in bot.resumed()]
     account.exits = [code for bot in here.bots for code in bot.exits]
     settle(account, Evidence(here.asked, lines, seen, here.simulator))
+    if here.long:
+        time_out(account, ADOPT_AFTER)
     refused = [ask for number, ask in here.asked.items() if number not in lines]
     if here.all_taken and refused:
         account.problem(f"refused: {len(refused)} commands: {refused}")

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from adapters.wavespeed.simulator import Simulator
-from tests.chaos.account import Account, Evidence, settle
+from tests.chaos.account import Account, Evidence, settle, time_out
 from tests.chaos.books import Line
 from tests.chaos.people import Seen, prompt_of
 from tests.chaos.pictures import marked, number_in
@@ -98,6 +98,15 @@ async def test_an_uncertain_job_is_told_and_bounded(simulator: Simulator) -> Non
 async def test_a_failed_job_is_counted(simulator: Simulator) -> None:
     failed = replace(line(simulator), end="failed", why="Internal")
     assert account_of(simulator, replace(ANSWER, pictures=()), line=failed).failed == 1
+
+
+def test_who_waits_too_long_for_a_process_that_is_gone_is_a_problem() -> None:
+    account = Account("test", 1, adopted=[5.4, 6.9], resumed=[(9.0, 4.9)])
+    time_out(account, 5.0)
+    assert account.good
+    account = Account("test", 1, adopted=[7.1], resumed=[(9.0, 5.1)])
+    time_out(account, 5.0)
+    assert account.problems == ["adopted after 7.1 s, of at most 7 s", "resumed after 5.1 s, of at most 5 s"]
 
 
 def test_a_picture_shows_its_number_and_no_other() -> None:
