@@ -151,6 +151,8 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
             standing=standing,
         )
         common = _common(settings, life, database, standing, bell) if several else None
+        if common is not None:
+            life.spent = lambda: common.spent.dollars
         engine, intake = _engine(settings, life, common)
         receives = settings.role != "worker"
         stack.enter_context(metrics.watching(life, intake, slots=settings.slots, receives=receives))

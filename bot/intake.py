@@ -203,7 +203,7 @@ class Intake:
     @property
     def spent(self) -> float:
         """US$ of everyone's last 24 hours, what waits included."""
-        return self._common.spent.dollars if self._common else self._life.accounts.dollars
+        return self._life.spent()
 
     def place(self, job_id: str) -> Waiting | None:
         """Where a job waits; None once it no longer does."""
@@ -405,6 +405,8 @@ class Intake:
         self._begun.discard(job_id)
         self._gate.leave(job_id)
         self._places = None
+        if self._common is not None:  # what was spent over all of them is counted from the tables
+            self._life.accounts.give_back(job_id)
         self.pump()
 
     # ---- among several processes ----

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -91,6 +91,8 @@ class Life:
     platforms: Mapping[str, Platform]
     embed_parameters: bool
     announcer: Announcer = field(init=False)
+    spent: Callable[[], float] = field(init=False)
+    """US$ of everyone's last 24 hours, what waits included."""
     standing: Standing = field(default_factory=Alone)
     dice: random.Random = field(default_factory=random.Random)
     look_for: float = LOOK_FOR
@@ -99,6 +101,9 @@ class Life:
     _posting: int = 0
     _draining: bool = False
     _redelivering: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
+
+    def __post_init__(self) -> None:
+        self.spent = lambda: self.accounts.dollars
 
     async def live(self, job_id: str) -> bool:
         """Whatever of its life a job has not lived yet. False if its one answer can't be shown now; True when it is out,
@@ -155,7 +160,7 @@ class Life:
             attempt += 1
             await self.brake.wait()
             try:
-                self.limits.check_budget(self.accounts.dollars, 0.0)
+                self.limits.check_budget(self.spent(), 0.0)
                 prepared = await self._prepare(job)
                 return await self._post_once(job, entry, prepared)
             except Ambiguous as error:

@@ -125,8 +125,9 @@ class House:
             look_for=look_for,
         )
         self.common = self._common(peer, limits) if peer and peer.of > 1 else None
-        if self.common is not None:
-            self.life.standing = self.common.standing
+        if (common := self.common) is not None:
+            self.life.standing = common.standing
+            self.life.spent = lambda: common.spent.dollars
         self.intake = Intake(
             self.life,
             common=self.common,

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import sqlalchemy as sa
 from bot import intake
 from bot.errors import BudgetReached, LimitReached
 from bot.guard import Limits
-from bot.jobs import Cancelled, Job, Requester
+from bot.jobs import Cancelled, Failed, Job, Requester
 from bot.store.rows import job_to_row
 from bot.store.tables import jobs
 from tests.bot.house import LIMITS, House, Peer
@@ -91,6 +92,27 @@ async def test_the_last_dollar_is_spent_once(postgres_url: str, tmp_path: Path) 
         await until(lambda: len(here[0].backend.account.paintings) == 4)
         with pytest.raises(BudgetReached):
             await here[1].intake.check(ANNA, SQUARE, request())
+
+
+async def test_a_smaller_budget_holds_for_what_was_accepted_before_it_wherever_it_is_drawn(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    limits = Limits(per_person=9, queue_per_person=9, per_day=99, budget=0.045)
+    async with houses(postgres_url, tmp_path, limits=limits, seconds=60, pictures_at_once=1) as (here, there):
+        await here.ask(request(seed=1))
+        await until(lambda: here.backend.account.paintings)
+        await here.ask(request(seed=2))
+        waiting, reply = await there.ask(request(seed=3))
+        here.life.limits = there.life.limits = replace(limits, budget=0.03)  # as after a restart
+        for painting in here.backend.account.paintings.values():
+            painting.done.set()
+        for house in (here, there):
+            assert house.common is not None
+            house.common._settled_at = 0.0
+        outcome = (await there.over(waiting)).outcome
+        assert isinstance(outcome, Failed)
+        assert outcome.kind == "BudgetReached"
+        assert reply.closed
 
 
 async def test_what_waits_counts_wherever_it_waits(postgres_url: str, tmp_path: Path) -> None:
