@@ -23,7 +23,7 @@ STARTED = '"event": "started"'
 
 
 class EaselProcess:
-    """`python -m bot` with its own data folder. Standard error goes to `log`.
+    """`python -m bot` with its own data folder, as it stands in `root`. Standard error goes to `log`.
 
     On Slack it serves by Socket Mode unless `SLACK_MODE` says otherwise.
     """
@@ -39,6 +39,7 @@ class EaselProcess:
     ) -> None:
         self.data = data
         self.log = data.parent / f"{data.name}.log"
+        self.root = ROOT
         own = ("EASEL_", "DISCORD_", "SLACK_", "WAVESPEED_")
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(own)},
@@ -62,7 +63,7 @@ class EaselProcess:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *command,
-                cwd=ROOT,
+                cwd=self.root,
                 env=self.environment | environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,

@@ -83,7 +83,7 @@ class Fleet:
             while len(await self.rows(sa.select(jobs.c.id))) < count:
                 await asyncio.sleep(0.05)
 
-    async def rows(self, statement: sa.Select[Any]) -> Sequence[Any]:
+    async def rows(self, statement: sa.Select[Any] | sa.TextClause) -> Sequence[Any]:
         def read() -> Sequence[Any]:
             with closing(Database(self.url)) as database, database.engine.connect() as connection:
                 return connection.execute(statement).all()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from adapters.wavespeed import faults
 from bot.standing import STEP_DOWN
-from tests.scenarios.easel_process import EaselProcess
+from bot.store import migrate
+from tests.scenarios.easel_process import ROOT, EaselProcess
 from tests.scenarios.fleet import ADOPT_AFTER, fleet
 
 pytestmark = pytest.mark.processes
@@ -110,3 +113,51 @@ async def test_a_rolling_restart_loses_no_command(postgres_url: str, tmp_path: P
             assert await here.bots[slot].stop() < 10
             await here.bots[slot].start()
         await here.end_well()
+
+
+NEXT_STEP = '''
+"""What a later version may need: a column of the busiest table, an index on it, a new table."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{next}"
+down_revision = "{head}"
+
+
+def upgrade() -> None:
+    op.add_column("jobs", sa.Column("mood", sa.String(10), nullable=False, server_default="calm"))
+    op.create_index("ix_jobs_mood", "jobs", ["mood"])
+    op.create_table("moods", sa.Column("mood", sa.String(10), primary_key=True))
+'''
+
+
+def a_later_version(folder: Path) -> Path:
+    for package in ("bot", "adapters", "commands"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    head = migrate.head()
+    step = f"{int(head) + 1:04}"
+    versions = folder / "bot" / "store" / "migrations" / "versions"
+    (versions / f"{step}_moods.py").write_text(NEXT_STEP.format(next=step, head=head))
+    return folder
+
+
+async def test_an_upgrade_of_one_after_the_other_loses_no_command(postgres_url: str, tmp_path: Path) -> None:
+    """The first one changes the tables while the other is at work, which can't be started again afterwards."""
+    later = a_later_version(tmp_path / "later")
+    async with fleet(2, postgres_url, tmp_path, seconds=1.5) as here:
+        for slot in (0, 1):
+            for number in range(3):
+                await here.imagine(slot, f"a fox {slot}{number}")
+                await here.imagine(1 - slot, f"a whale {slot}{number}")
+            assert await here.bots[slot].stop() < 10
+            here.bots[slot].root = later
+            await here.bots[slot].start()
+            await here.imagine(1 - slot, f"an owl {slot}")  # at the old one, with the new tables
+        await here.end_well()
+        assert {row.mood for row in await here.rows(sa.text("SELECT mood FROM jobs"))} == {"calm"}
+        await here.bots[1].stop()
+        here.bots[1].root = ROOT
+        await here.bots[1].start(online=False)
+        assert await here.bots[1].died() == 2
+        assert "a newer version of Easel has upgraded this database" in here.bots[1].lines()
