@@ -10,6 +10,9 @@ from statistics import quantiles
 
 from bot.images import ImageRequest
 
+MINUTE = 61.0
+"""Seconds in which an account's pictures per minute are counted: the API counts by its own minute, and one more keeps us
+clear of its edges."""
 LEARNT_FROM = 20
 """Finished jobs of a kind after which its usual time is trusted."""
 REMEMBERED = 60

@@ -173,10 +173,11 @@ class Settings(BaseSettings):
     def _apart(cls, value: str, info: ValidationInfo) -> str:
         if value != "all" and not _is_postgres(info.data.get("database_url", "")):
             raise ValueError("roles need EASEL_DATABASE_URL=postgresql://…")
-        slot, gateways = info.data.get("slot", 0), info.data.get("gateways", 0) or info.data.get("slots", 1)
-        if (value == "worker") is (slot < gateways):
+        slot = info.data.get("slot", 0)
+        receivers = _receivers(info.data.get("gateways", 0), info.data.get("slots", 1))
+        if (value == "worker") is (slot < receivers):
             raise ValueError(
-                f"slots 0 to {gateways - 1} receive commands and only those after them are workers; "
+                f"slots 0 to {receivers - 1} receive commands and only those after them are workers; "
                 "EASEL_GATEWAYS says how many receive"
             )
         return value
@@ -184,7 +185,7 @@ class Settings(BaseSettings):
     @property
     def receivers(self) -> int:
         """How many processes receive commands: slots 0 to this, less one."""
-        return self.gateways or self.slots
+        return _receivers(self.gateways, self.slots)
 
     @property
     def open_to_others(self) -> bool:
@@ -209,6 +210,10 @@ class Settings(BaseSettings):
             return self.database
         beside = Path(self.database.split(":///", 1)[1]).parent
         return f"sqlite:///{beside / 'engine.sqlite'}"
+
+
+def _receivers(gateways: int, slots: int) -> int:
+    return gateways or slots
 
 
 def _is_postgres(url: str) -> bool:

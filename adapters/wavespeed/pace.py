@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-WINDOW = 61.0
-"""Seconds. The API counts by its own minute; a second more keeps us clear of its edges."""
+from bot.pacing import MINUTE
+
 PAUSE = 5.0
 """Seconds that everyone pauses after a 429 that says no number."""
 LONGEST_PAUSE = 120.0
@@ -20,15 +20,15 @@ def room_in(taken: Iterable[tuple[float, int]], pictures: int, now: float, per_m
     A sliding window: a leaky bucket would let a full minute's pictures through at once and again within the same
     minute. A job larger than the whole minute waits until nothing else is in it.
     """
-    recent = [(when, count) for when, count in taken if when > now - WINDOW]
+    recent = [(when, count) for when, count in taken if when > now - MINUTE]
     over = sum(count for _, count in recent) + min(pictures, per_minute) - per_minute
     if over <= 0:
         return 0.0
     for when, count in recent:
         over -= count
         if over <= 0:
-            return when + WINDOW - now
-    return WINDOW
+            return when + MINUTE - now
+    return MINUTE
 
 
 class Turns:
@@ -58,7 +58,7 @@ class Turns:
         clock = asyncio.get_running_loop().time
         while (wait := self._wait(pictures, clock())) > 0:  # noqa: ASYNC110 - it is time that we wait for
             await asyncio.sleep(wait)
-        while self._taken and self._taken[0][0] <= clock() - WINDOW:
+        while self._taken and self._taken[0][0] <= clock() - MINUTE:
             self._taken.popleft()
         self._taken.append((clock(), pictures))
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bot.pacing import MINUTE
+
 ADMITTING = 0x6561736F
 """Advisory lock: `easo`. One at a time decides."""
-MINUTE = 61.0
-"""Seconds, as the account counts its pictures per minute; one more keeps clear of its edges."""
 MOST = 200
 """Jobs looked at in one go."""
 MOST_PLACES = 5000

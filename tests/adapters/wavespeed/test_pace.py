@@ -5,20 +5,21 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.wavespeed.pace import WINDOW, Turns, room_in
+from adapters.wavespeed.pace import Turns, room_in
+from bot.pacing import MINUTE
 
 
 def test_a_minute_holds_what_the_tier_allows_and_no_more() -> None:
     taken = [(0.0, 4), (1.0, 4)]
     assert room_in(taken, 2, 2.0, 10) == 0.0
-    assert room_in(taken, 3, 2.0, 10) == WINDOW - 2.0
-    assert room_in(taken, 10, 2.0, 10) == 1.0 + WINDOW - 2.0
-    assert room_in(taken, 10, WINDOW + 1.5, 10) == 0.0
+    assert room_in(taken, 3, 2.0, 10) == MINUTE - 2.0
+    assert room_in(taken, 10, 2.0, 10) == 1.0 + MINUTE - 2.0
+    assert room_in(taken, 10, MINUTE + 1.5, 10) == 0.0
 
 
 def test_a_job_larger_than_the_minute_waits_for_an_empty_one() -> None:
     assert room_in([], 4, 0.0, 2) == 0.0
-    assert room_in([(0.0, 1)], 4, 1.0, 2) == WINDOW - 1.0
+    assert room_in([(0.0, 1)], 4, 1.0, 2) == MINUTE - 1.0
 
 
 @given(st.lists(st.tuples(st.floats(0, 20), st.integers(1, 4)), max_size=60), st.integers(4, 12))
