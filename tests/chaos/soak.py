@@ -32,6 +32,9 @@ from tests.servers.postgres import postgres_server
 
 PROCESSES = 2
 SAMPLE_EVERY = 5.0
+WARM = 300.0
+"""Seconds of a process's life that say nothing about growth: threads and connections are made, and memory is taken, as
+the first bursts need them. What grows for good still does afterwards."""
 REST = (5.0, 20.0)
 """Seconds between two faults."""
 PATIENCE = 180.0
@@ -79,14 +82,15 @@ def main(words: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     print(f"{asked.minutes:g} minutes, {asked.rate:g} jobs a second, seed {asked.seed}; logs: {folder}", flush=True)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        account, record = runner.run(soak(asked.minutes * 60, asked.rate, asked.seed, folder, calm=asked.calm))
+        seconds = WARM + asked.minutes * 60
+        account, record = runner.run(soak(seconds, asked.rate, asked.seed, folder, calm=asked.calm))
     print(_told(account, record))
     sys.exit(not account.good)
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--minutes", type=float, default=20.0, help="after the first five (default %(default)s)")
     parser.add_argument("--rate", type=float, default=5.0, help="jobs a second (default %(default)s)")
     parser.add_argument("--calm", action="store_true", help="without faults: what grows then grows with the jobs")
     parser.add_argument("--seed", type=int, default=1)
@@ -177,16 +181,19 @@ def _of(bot: Bot) -> list[Sample]:
 
 
 def _told(account: Account, record: Record) -> str:
-    lines = [f"{'':28}{'first third':>13}{'middle':>10}{'last third':>12}{'growth':>10}"]
+    warm = round(WARM / SAMPLE_EVERY)
+    lines = [f"{'':28}{'first third':>13}{'middle':>10}{'last third':>12}{'growth':>10}{'most':>8}"]
     for slot, samples in sorted(record.of.items()):
         lives = list(dict.fromkeys(sample.pid for sample in samples))
-        last = [sample for sample in samples if sample.pid == lives[-1]]
+        last = [sample for sample in samples if sample.pid == lives[-1]][warm:]
         again = f", its life number {len(lives)}" if len(lives) > 1 else ""
-        lines.append(f"process {slot}{again}, {len(last) * SAMPLE_EVERY / 60:.0f} minutes")
+        lines.append(
+            f"process {slot}{again}, {len(last) * SAMPLE_EVERY / 60:.0f} minutes after the first {WARM / 60:g}"
+        )
         lines.append(_thirds("  memory, MB", [sample.memory for sample in last]))
         lines.append(_thirds("  threads", [sample.threads for sample in last]))
         lines.append(_thirds("  file descriptors", [sample.files for sample in last]))
-    lines.append(_thirds("database connections", record.connections))
+    lines.append(_thirds("database connections", record.connections[warm:]))
     lines.append(
         f"{account.jobs} jobs, {len(record.faults)} faults: lost {account.lost}, twice {account.twice}, wrong "
         f"{account.wrong}, two answers {account.two}, failed {account.failed}, uncertain {account.uncertain} of at most "
@@ -203,4 +210,4 @@ def _thirds(name: str, values: Sequence[float]) -> str:
     first, middle, last = (
         statistics.median(part) for part in (values[:third], values[third : 2 * third], values[2 * third :])
     )
-    return f"{name:28}{first:13.0f}{middle:10.0f}{last:12.0f}{last - first:+10.1f}"
+    return f"{name:28}{first:13.0f}{middle:10.0f}{last:12.0f}{last - first:+10.1f}{max(values):8.0f}"
