@@ -120,7 +120,7 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
     async with AsyncExitStack() as stack:
         several = settings.slots > 1
         stack.enter_context(folder.held(settings.data_dir, settings.slot if several else None))
-        database = Database(settings.database, owner_of(settings.slot))
+        database = Database(settings.database, owner_of(settings.slot), run_lanes=1 if several else 2)
         stack.callback(database.close)
         await asyncio.to_thread(upgrade, database)
         await asyncio.to_thread(workflow.upgrade, settings.engine_database, settings.slots)

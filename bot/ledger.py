@@ -104,7 +104,7 @@ class Ledger:
                 return _intended(row)
             return _entry(connection.execute(_GET, {"of": job.id}).mappings().one())
 
-        return await self._database.write(work, "run")
+        return await self._database.write(work, "run", job.id)
 
     async def begin_post(self, job_id: str) -> bool:
         """Take the one right to POST this job. False if it was taken before, the job was cancelled, or it is a peer's."""
@@ -172,12 +172,12 @@ class Ledger:
 
     async def _moved(self, move: sa.Executable, values: dict[str, Any]) -> bool:
         return await self._database.write(
-            lambda connection: connection.execute(move, values).first() is not None, "run"
+            lambda connection: connection.execute(move, values).first() is not None, "run", values["of"]
         )
 
     async def _set(self, job_id: str, **values: Any) -> None:
         change = ledger.update().where(ledger.c.job_id == job_id).values(**values)
-        await self._database.write(lambda connection: connection.execute(change).close(), "run")
+        await self._database.write(lambda connection: connection.execute(change).close(), "run", job_id)
 
 
 def adoptable(

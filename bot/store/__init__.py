@@ -235,7 +235,7 @@ class Store:
                 self._bell.ring_in(connection, "place")
             return outcome if row.cancelled_at is None else if_cancelled, bool(row.spoiler)
 
-        ended = await self._database.write(work, "run")
+        ended = await self._database.write(work, "run", job_id)
         if ended is None:
             return await self.get(job_id)
         end, spoiler = ended
@@ -249,7 +249,7 @@ class Store:
     async def closed(self, job_id: str, *, address: str, message_key: str | None = None, public: bool) -> None:
         """The one visible answer is out, or can never be; tokens are no longer kept."""
         values = {"of": job_id, "closed_at": _now(), "address": address, "public": public, "message_key": message_key}
-        await self._database.write(lambda connection: connection.execute(_CLOSED, values).close(), "run")
+        await self._database.write(lambda connection: connection.execute(_CLOSED, values).close(), "run", job_id)
 
     async def readdress(self, job_id: str, address: str) -> None:
         await self._update(jobs.c.id == job_id, address=address)

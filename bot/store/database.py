@@ -8,8 +8,10 @@ same lane, and every other piece has its own connection.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sqlite3
 import time
+import zlib
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -31,30 +33,38 @@ no other process's batch writes. So two of them never wait for each other in a c
 
 
 class Database:
-    """`url` is a SQLAlchemy URL of SQLite or Postgres (psycopg); `name` is told to the server, for each connection."""
+    """`url` is a SQLAlchemy URL of SQLite or Postgres (psycopg); `name` is told to the server, for each connection.
 
-    def __init__(self, url: str, name: str = "easel") -> None:
+    `run_lanes` (Postgres): a piece waits for several answers of the server, and with two lanes one process uses its core
+    meanwhile. Where several processes fill the cores anyway, larger batches in one lane cost less.
+    """
+
+    def __init__(self, url: str, name: str = "easel", *, run_lanes: int = 1) -> None:
         self.url = sa.make_url(url)
         self.name = name
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = sqlite_engine(self.url) if self.is_sqlite else postgres_engine(self.url, name)
         # Readers take no write lock: in WAL mode they never wait for a writer.
         self._reading = self.engine.execution_options(reading=True)
-        self._lanes = self._all_lanes()
+        self._lanes = self._all_lanes(run_lanes)
         self._writers = ThreadPoolExecutor(8, "easel-write")
         self._readers = ThreadPoolExecutor(2 if self.is_sqlite else 4, "easel-read")
         self._closing = False
 
-    def _all_lanes(self) -> dict[Lane | None, Batches]:
+    def _all_lanes(self, run_lanes: int) -> dict[Lane | None, list[Batches]]:
         if self.is_sqlite:
-            one = Batches(lambda work: _alone(self.engine, work), "easel-write")
+            one = [Batches(lambda work: _alone(self.engine, work), "easel-write")]
             return {None: one, "accept": one, "run": one}
-        return {"accept": Batches(self._patiently, "easel-accept"), "run": Batches(self._patiently, "easel-run")}
+        running = [Batches(self._patiently, f"easel-run-{number}") for number in range(run_lanes)]
+        return {"accept": [Batches(self._patiently, "easel-accept")], "run": running}
 
-    async def write(self, work: Work[T], lane: Lane | None = None) -> T:
-        """Run `work` in a transaction; on return it is on disk. Whatever `work` raises is raised here."""
-        if (batches := self._lanes.get(lane)) is not None:
-            return await batches.do(work)
+    async def write(self, work: Work[T], lane: Lane | None = None, of: str = "") -> T:
+        """Run `work` in a transaction; on return it is on disk. Whatever `work` raises is raised here.
+
+        `of` is the job whose rows it writes, where it is one that runs: its pieces stay in their order.
+        """
+        if (lanes := self._lanes.get(lane)) is not None:
+            return await lanes[zlib.crc32(of.encode()) % len(lanes)].do(work)
         return await asyncio.get_running_loop().run_in_executor(self._writers, self._patiently, work)
 
     async def read(self, work: Work[T]) -> T:
@@ -96,7 +106,7 @@ class Database:
     def close(self) -> None:
         """Finish what was begun and close every connection."""
         self._closing = True
-        for batches in self._lanes.values():
+        for batches in itertools.chain(*self._lanes.values()):
             batches.close()
         self._writers.shutdown()
         self._readers.shutdown()

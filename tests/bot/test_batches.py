@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from bot.store import Database
 from bot.store.batches import Batches, Work
+from tests.servers.postgres import new_database
 
 
 class Transactions:
@@ -92,3 +94,33 @@ async def test_whoever_gave_up_waiting_holds_up_nobody(pieces: int) -> None:
     assert await batches.do(Piece()) == 1
     assert await asyncio.gather(*waiters[1:]) == [1] * (pieces - 1)
     batches.close()
+
+
+async def test_with_two_lanes_a_jobs_pieces_keep_their_order_and_wait_for_no_other_jobs(postgres_url: str) -> None:
+    database = Database(new_database(postgres_url), run_lanes=2)
+    held, done = threading.Event(), list[str]()
+
+    def piece(name: str, *, waits: bool = False) -> Work[None]:
+        def work(_connection: object) -> None:
+            if waits:
+                held.wait(10)
+            done.append(name)
+
+        return work
+
+    try:
+        slow = asyncio.create_task(database.write(piece("slow", waits=True), "run", "a job"))
+        await asyncio.sleep(0.05)
+        behind = asyncio.create_task(database.write(piece("behind"), "run", "a job"))
+        names = [f"job {number}" for number in range(20)]
+        others = [asyncio.create_task(database.write(piece(name), "run", name)) for name in names]
+        async with asyncio.timeout(5):
+            while len(done) < 5:  # about half of them are in the other lane
+                await asyncio.sleep(0.01)
+        assert not {"slow", "behind"} & set(done)
+        held.set()
+        await asyncio.gather(slow, behind, *others)
+        assert done.index("slow") < done.index("behind")
+    finally:
+        held.set()
+        database.close()
