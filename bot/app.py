@@ -152,7 +152,8 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
         )
         common = _common(settings, life, database, standing, bell) if several else None
         if common is not None:
-            life.spent = lambda: common.spent.dollars
+            life.spent = lambda: common.spent.surely
+            await common.settle()  # before anything goes on
         engine, intake = _engine(settings, life, common)
         receives = settings.role != "worker"
         stack.enter_context(metrics.watching(life, intake, slots=settings.slots, receives=receives))
@@ -186,6 +187,7 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
             stack.callback(_leave, standing)
             _listen(standing, bell, intake, runs=settings.role != "gateway")
         intake.pump()
+        standing.stays()
         async with background(
             life.brake.watch(),
             _refresh(life),

@@ -40,7 +40,7 @@ class Common:
     runs: bool
     spent: Spent = field(default_factory=Spent)
     queue: Queue = field(default_factory=lambda: Queue(0, 0, ()))
-    _settled_at: float = 0.0
+    _settled_at: float = -SETTLE_EVERY
     _looked_at: float = 0.0
 
     @property

@@ -25,7 +25,7 @@ from bot.ledger import Entry, State
 from bot.life import Life
 from bot.pacing import Usual, backoff, kind, usual_wait
 from bot.ports import DeliveryFailed, Reply
-from bot.store import Record
+from bot.store import Record, Stage
 from bot.tasks import ended
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Intake:
         self._letting_in: asyncio.Task[None] | None = None
         self._again = False
         self._begun: set[str] = set()
-        self._left: set[str] = set()
+        self._left: set[tuple[str, Stage]] = set()
         self._left_at = time.monotonic()
         self._closed = False
         self._caps: dict[str, int] = {}
@@ -203,7 +203,7 @@ class Intake:
     @property
     def spent(self) -> float:
         """US$ of everyone's last 24 hours, what waits included."""
-        return self._life.spent()
+        return self._common.spent.dollars if self._common else self._life.accounts.dollars
 
     def place(self, job_id: str) -> Waiting | None:
         """Where a job waits; None once it no longer does."""
@@ -340,14 +340,18 @@ class Intake:
         return record.job
 
     def _queue(self, job: Job, reply: Reply | None, *, quiet: bool = False) -> None:
-        if job.id in self._begun:  # it was let in before the answer to its commit came
-            self._gate.enter(_entrant(job))
-        else:
-            self._gate.join(_entrant(job))
+        if not self._gate.knows(job.id):  # else it was found in nobody's hands before the answer to its commit came
+            self._come_in(job)
         self._places = None
         if reply is not None:
             self._life.announcer.open(job, reply, quiet=quiet)
         self.pump()
+
+    def _come_in(self, job: Job) -> None:
+        if job.id in self._begun:  # it was let in before the answer to its commit came
+            self._gate.enter(_entrant(job))
+        else:
+            self._gate.join(_entrant(job))
 
     def pump(self) -> None:
         """Let in whoever may pass now, a few at a time: in a burst, first answers to people come before submits."""
@@ -431,17 +435,26 @@ class Intake:
         if time.monotonic() - self._left_at < LEFT_EVERY:
             return
         self._left_at = time.monotonic()
-        waiting, inside = self._gate.ids()
-        inside |= self._begun
+        before = self._here()
         ours = await self._life.store.ours()
-        left = {job_id for job_id, began in ours.items() if job_id not in (inside if began else waiting | inside)}
+        waiting, inside = before[0] | self._here()[0], before[1] | self._here()[1]
+        left = {
+            (job_id, stage)
+            for job_id, stage in ours.items()
+            if job_id not in inside and (stage != "waiting" or job_id not in waiting)
+        }
         found = left & self._left
         self._left = left - found
-        if found:
-            log.warning("left over", jobs=len(found))
-        for job_id in found & waiting:
+        if lost := [job_id for job_id, stage in found if stage != "ended"]:  # that is shown again and again, for a day
+            log.warning("left over", jobs=len(lost))
+        for job_id, _ in found:
             self._gate.leave(job_id)
-        await self.take(sorted(found))
+        await self.take(sorted(job_id for job_id, _ in found))
+
+    def _here(self) -> tuple[set[str], set[str]]:
+        """(waiting, inside): who is where."""
+        waiting, inside = self._gate.ids()
+        return waiting, inside | self._begun
 
     def wake(self) -> None:
         """A gateway accepted something."""

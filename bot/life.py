@@ -92,7 +92,7 @@ class Life:
     embed_parameters: bool
     announcer: Announcer = field(init=False)
     spent: Callable[[], float] = field(init=False)
-    """US$ of everyone's last 24 hours, what waits included."""
+    """US$ of everyone's last 24 hours, what waits included and nothing that was given back."""
     standing: Standing = field(default_factory=Alone)
     dice: random.Random = field(default_factory=random.Random)
     look_for: float = LOOK_FOR

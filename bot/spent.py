@@ -63,11 +63,18 @@ class Spent:
     _settled: float = 0.0
     _until: float = 0.0
     _last: float = field(default=0.0)
+    _surely: float = 0.0
 
     @property
     def dollars(self) -> float:
         """US$ of everybody's last 24 hours, as last looked up."""
         return self._last
+
+    @property
+    def surely(self) -> float:
+        """As it was when all of it was last summed up. What `dollars` counts may be given back, or a day old, since then:
+        others may have been accepted for it."""
+        return self._surely
 
     def settle(self, connection: sa.Connection) -> None:
         """Sum up what is too old to change but by being given back. Called about once a minute."""
@@ -76,6 +83,7 @@ class Spent:
         self._settled = float(connection.execute(_SETTLED, {"since": now - DAY, "until": until}).scalar_one())
         self._until = until
         self._last = self._settled + float(connection.execute(_LATELY, {"lately": self._lately}).scalar_one())
+        self._surely = self._last
 
     def lock(self, connection: sa.Connection) -> None:
         """Until the transaction ends, nobody else may reserve anything."""

@@ -59,6 +59,9 @@ class Standing(Protocol):
     async def hold(self) -> None:
         """Return once it is sure that our jobs are ours; at once, but for a while after the database was away."""
 
+    def stays(self) -> None:
+        """We are at work."""
+
 
 class Alone:
     """On SQLite: the data folder's lock lets in one process, for good."""
@@ -68,6 +71,9 @@ class Alone:
     present = frozenset({0})
 
     async def hold(self) -> None:
+        return
+
+    def stays(self) -> None:
         return
 
 
@@ -85,6 +91,7 @@ class Held:
         self._beats: dict[int, tuple[float, float]] = {}
         """Of each slot: its last beat, and when we first saw it, by our clock."""
         self._left_at = time.monotonic()
+        self._stays = False
         self._beat_at = 0.0
         self._steady_since = 0.0
         self._sure = asyncio.Event()
@@ -135,18 +142,21 @@ class Held:
             self._sure.clear()
             await self._sure.wait()
 
+    def stays(self) -> None:
+        """We are at work: from now on whoever restarts us has its time. One start after the other that fails is nobody
+        to wait for."""
+        self._stays = True
+
     def adopts(self, adopt: Adopt | None) -> None:
         """From now on, go on with a dead peer's jobs: `adopt` is handed their ids. None: no longer."""
         self._adopt = adopt
 
     async def __aenter__(self) -> Self:
         """Raises BadSettings for a slot that another process holds, and for settings that don't go with the others'."""
+        self._lease.fits = self._check_alike
         await self._take()
         try:
             await self._beat()
-            for peer in self._peers:
-                if self._is_there(peer):
-                    self._check_alike(peer)
         except BaseException:
             await self._lease.let_go()
             raise
@@ -158,6 +168,9 @@ class Held:
     async def __aexit__(self, *_exc: object) -> None:
         await cancelled([self._task])
         await ended(self._adopting, 1.0)
+        if not self._stays:
+            with contextlib.suppress(Exception):  # without a server there is nothing to take back
+                await self._lease.take_back()
         await self._lease.let_go()
 
     async def _take(self) -> None:
@@ -182,6 +195,8 @@ class Held:
     def _check_alike(self, peer: Peer) -> None:
         """One that believes to be alone keeps limits by itself, and shards are divided by the number. Whoever draws may
         have to show anybody's picture, and its progress."""
+        if peer.silent_for >= SILENT:
+            return
         if peer.of != self._lease.of:
             raise BadSettings(
                 f"EASEL_SLOTS: it is {self._lease.of} here and {peer.of} in slot {peer.slot}, which is at work. "
@@ -215,10 +230,10 @@ class Held:
     async def _beat(self) -> None:
         began = _clock()
         self._peers = tuple(await self._lease.beat())
-        self._beat_at = began  # the server's clock says later
+        self._beat_at, seen = began, _clock()  # by the server's clock it was in between
         for peer in self._peers:
             if self._beats.get(peer.slot, (None,))[0] != peer.beat_at:
-                self._beats[peer.slot] = peer.beat_at, began
+                self._beats[peer.slot] = peer.beat_at, seen
         self._steady_since = self._steady_since or time.monotonic()
         self._sure.set()
 
@@ -229,16 +244,18 @@ class Held:
             found = await self._lease.adopt(peer)
             if found is not None:
                 log.warning("adopted", slot=peer.slot, silent_for=round(peer.silent_for), jobs=len(found))
-                self._go_on_with(found, self._adopt)
+                self._go_on_with(found)
         if time.monotonic() - self._left_at > LEFT_EVERY:
             self._left_at = time.monotonic()
             if found := await self._lease.adopt_left():
                 log.warning("adopted what no slot has", jobs=len(found))
-                self._go_on_with(found, self._adopt)
+                self._go_on_with(found)
 
-    def _go_on_with(self, job_ids: list[str], adopt: Adopt) -> None:
+    def _go_on_with(self, job_ids: list[str]) -> None:
         metrics.adopted(len(job_ids))
-        task = asyncio.create_task(adopt(job_ids))  # it takes a while, and the heart has to beat
+        if self._adopt is None:  # we stop: the next start goes on with them
+            return
+        task = asyncio.create_task(self._adopt(job_ids))  # it takes a while, and the heart has to beat
         self._adopting.add(task)
         task.add_done_callback(self._adopting.discard)
 

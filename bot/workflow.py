@@ -22,7 +22,7 @@ import structlog
 from dbos import DBOS, DBOSConfig, SetWorkflowID, WorkflowSerializationFormat
 
 from bot.life import Life
-from bot.store.database import sqlite_engine
+from bot.store.database import session, sqlite_engine
 from bot.store.lease import owner_of
 from bot.tasks import cancelled
 
@@ -194,7 +194,7 @@ class Engine:
             self._sqlite = sqlite_engine(self._url, synchronous="NORMAL", own_begin=False)
             config["system_database_engine"] = self._sqlite
         else:  # who may take over our jobs ends our sessions by that name
-            config["db_engine_kwargs"] = {"connect_args": {"application_name": owner_of(self._slot)}}
+            config["db_engine_kwargs"] = {"connect_args": session(owner_of(self._slot))}
         DBOS(config=config)
         logger = logging.getLogger("dbos")
         logger.handlers.clear()  # its lines go the way of all others

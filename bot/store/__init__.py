@@ -22,7 +22,10 @@ from bot.store.tables import facts, jobs, pictures
 if TYPE_CHECKING:
     from bot.bell import Bell
 
-__all__ = ["Database", "Record", "Store"]
+__all__ = ["Database", "Record", "Stage", "Store"]
+
+Stage = Literal["waiting", "running", "ended"]
+"""How far an open job is; of one that ended only the answer is missing."""
 
 SHORT = 6
 """Characters of a short id at the least."""
@@ -176,13 +179,13 @@ class Store:
         statement = sa.select(jobs.c.id).where(here)
         return list(await self._database.read(lambda connection: connection.execute(statement).scalars().all()))
 
-    async def ours(self) -> dict[str, bool]:
-        """Ids of our jobs that are not closed, and whether each began."""
-        began = (jobs.c.state == "running") | jobs.c.outcome.is_not(None)
+    async def ours(self) -> dict[str, Stage]:
+        """Ids of our jobs that are not closed, and how far each is."""
+        stage = sa.case((jobs.c.outcome.is_not(None), "ended"), else_=jobs.c.state).label("stage")
         here = (jobs.c.owner == self.owner) & jobs.c.state.in_(["waiting", "running"])
-        statement = sa.select(jobs.c.id, began).where(here)
+        statement = sa.select(jobs.c.id, stage).where(here)
         found = await self._database.read(lambda connection: connection.execute(statement).all())
-        return {job_id: bool(began) for job_id, began in found}
+        return {row.id: row.stage for row in found}
 
     async def some(self, job_ids: Iterable[str]) -> list[Record]:
         return await self._select(jobs.c.id.in_(list(job_ids)), order=jobs.c.id)

@@ -78,11 +78,12 @@ class Database:
 
         A commit whose answer is lost is not repeated, since nobody knows whether it was done.
         """
-        until = time.monotonic() + AWAY_FOR
+        until: float | None = None  # from the first time on: we may have been stopped for longer
         while True:
             try:
                 return _once(self.engine, work)
             except _Away as away:
+                until = until or time.monotonic() + AWAY_FOR
                 if self._closing or time.monotonic() > until:
                     raise away.error from None
             time.sleep(0.1)
@@ -99,7 +100,7 @@ class Database:
         from psycopg import AsyncConnection  # loaded by the engine, where it is Postgres
 
         _, words = self.engine.dialect.create_connect_args(self.url)
-        connection = await AsyncConnection.connect(autocommit=True, **{**words, **_words(self.name)})
+        connection = await AsyncConnection.connect(autocommit=True, **{**words, **session(self.name)})
         await connection.execute(IDLE_FOR.encode())
         return connection
 
@@ -124,13 +125,21 @@ def _once(engine: sa.Engine, work: Work[T]) -> T:
         connection = engine.connect()
     except sa.exc.OperationalError as error:
         raise _Away(error) from error
-    with connection, connection.begin():
-        try:
-            return work(connection)
-        except sa.exc.DBAPIError as error:
-            if error.connection_invalidated:
-                raise _Away(error) from error
-            raise
+    done = False
+    try:
+        with connection, connection.begin():
+            found = work(connection)
+            done = True
+            return found
+    except sa.exc.DBAPIError as error:
+        if error.connection_invalidated and (not done or _is_taken_back(error)):
+            raise _Away(error) from error
+        raise
+
+
+def _is_taken_back(error: sa.exc.DBAPIError) -> bool:
+    """Before the commit came: see `IDLE_FOR`."""
+    return getattr(error.orig, "sqlstate", None) == "25P03"  # idle_in_transaction_session_timeout
 
 
 class _Away(Exception):
@@ -139,8 +148,15 @@ class _Away(Exception):
         self.error = error
 
 
-KEEP_ALIVE = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
-"""A server that vanished without a word is noticed within half a minute (libpq, "Connection Strings")."""
+KEEP_ALIVE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+"""A server that vanished without a word is noticed within half a minute, also by who sent it something: then keepalives
+alone say nothing (libpq, "Connection Strings"; tcp(7), TCP_USER_TIMEOUT)."""
 
 
 IDLE_FOR = "SET idle_in_transaction_session_timeout = '3s'"
@@ -150,7 +166,7 @@ NEVER_IDLE = sa.text("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
 def postgres_engine(url: sa.URL, name: str) -> sa.Engine:
-    engine = sa.create_engine(url, pool_size=10, connect_args=_words(name), hide_parameters=True)
+    engine = sa.create_engine(url, pool_size=10, connect_args=session(name), hide_parameters=True)
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
@@ -160,7 +176,7 @@ def postgres_engine(url: sa.URL, name: str) -> sa.Engine:
     return engine
 
 
-def _words(name: str) -> dict[str, Any]:
+def session(name: str) -> dict[str, Any]:
     """What a connection is opened with, besides its address. `application_name`: see pg_stat_activity."""
     return {"application_name": name, **KEEP_ALIVE}
 

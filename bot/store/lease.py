@@ -7,7 +7,7 @@ server's, since clocks differ. https://www.postgresql.org/docs/current/explicit-
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,9 @@ _OPEN = """
         owner = excluded.owner, role = excluded.role, "of" = excluded."of", serves = excluded.serves, draws = false,
         beat_at = excluded.beat_at
 """
+_PEERS = """
+    SELECT slot, role, "of", serves, draws, beat_at, extract(epoch FROM clock_timestamp()) - beat_at FROM slots
+"""
 _BEAT = """
     WITH mine AS (
         UPDATE slots SET draws = %s, beat_at = extract(epoch FROM clock_timestamp())
@@ -51,9 +54,12 @@ _END_HOLDER = (
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()"
 )
 _TAKE_JOBS = "UPDATE jobs SET owner = %s WHERE owner = %s AND state IN ('waiting', 'running') RETURNING id"
-_TAKE_LEFT = (
-    "UPDATE jobs SET owner = %s WHERE state IN ('waiting', 'running') AND owner <> '' AND owner <> ALL(%s) RETURNING id"
-)
+_TAKE_LEFT = """
+    UPDATE jobs SET owner = %s WHERE id IN (
+        SELECT id FROM jobs WHERE state IN ('waiting', 'running') AND owner <> '' AND owner <> ALL(%s)
+        FOR UPDATE SKIP LOCKED
+    ) RETURNING id
+"""
 
 
 class SlotTaken(Exception):
@@ -117,8 +123,12 @@ class Lease:
         self.role = role
         self.dead_after = dead_after
         self._instance = str(ULID())
+        self.fits: Callable[[Peer], None] = lambda _peer: None
+        """Raises for a peer beside which we can't work: before any row tells of us, or it would be refused, too."""
         self._connection: AsyncConnection[Any] | None = None
         self._held = False
+        self._found: Peer | None = None
+        """What our slot's row told of its last holder."""
 
     async def take(self) -> None:
         """Raises SlotTaken, SlotLost when it was ours before and is not any more, psycopg.Error without a server.
@@ -146,10 +156,19 @@ class Lease:
                 await connection.execute(_END_SESSIONS, (owner_of(self.slot),))
             raise SlotTaken(silent_for)
         if not self._held:
-            values = self.slot, self._instance, self.role, self.of, ",".join(sorted(self.serves))
-            async with _adopting(connection):
-                await connection.execute(_OPEN, values)
+            await self._open(connection)
             self._held = True
+
+    async def _open(self, connection: AsyncConnection[Any]) -> None:
+        values = self.slot, self._instance, self.role, self.of, ",".join(sorted(self.serves))
+        async with _adopting(connection):
+            for row in await (await connection.execute(_PEERS)).fetchall():
+                peer = self._peer(*row)
+                if peer.slot == self.slot:
+                    self._found = peer
+                else:
+                    self.fits(peer)
+            await connection.execute(_OPEN, values)
 
     async def beat(self) -> list[Peer]:
         """Say that we live, and hear of everybody, us included. Raises SlotLost; psycopg.Error without a server."""
@@ -180,11 +199,27 @@ class Lease:
             await self._connection.execute("DELETE FROM slots WHERE slot = %s", (peer.slot,))
         return [job_id for (job_id,) in found]
 
+    async def take_back(self) -> None:
+        """Leave our slot's row as it was before us: it told of a process that was silent since then, or of none."""
+        assert self._connection is not None
+        if self._found is None:
+            await self._connection.execute(
+                "DELETE FROM slots WHERE slot = %s AND owner = %s", (self.slot, self._instance)
+            )
+        else:
+            before = "UPDATE slots SET draws = false, beat_at = %s WHERE slot = %s AND owner = %s"
+            await self._connection.execute(before, (self._found.beat_at, self.slot, self._instance))
+
     async def adopt_left(self) -> list[str]:
         """Take over the open jobs of slots that nobody has; their ids. A peer that was taken for dead accepts one more
         before it hears of it, and what a slot left may be of a time when there were more of them."""
         assert self._connection is not None
-        async with _adopting(self._connection):
+        async with self._connection.transaction():
+            free = await (
+                await self._connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (ADOPTING,))
+            ).fetchone()
+            if free is None or not free[0]:  # the next look is soon, and a heart must not wait
+                return []
             held = await (await self._connection.execute("SELECT slot FROM slots")).fetchall()
             owners = [owner_of(slot) for (slot,) in held]
             found = await (await self._connection.execute(_TAKE_LEFT, (owner_of(self.slot), owners))).fetchall()

@@ -127,7 +127,7 @@ class House:
         self.common = self._common(peer, limits) if peer and peer.of > 1 else None
         if (common := self.common) is not None:
             self.life.standing = common.standing
-            self.life.spent = lambda: common.spent.dollars
+            self.life.spent = lambda: common.spent.surely
         self.intake = Intake(
             self.life,
             common=self.common,
@@ -149,9 +149,11 @@ class House:
     async def _join(self, common: Common) -> None:
         """As `bot.app` does, without an engine."""
         await common.standing.__aenter__()
+        await common.settle()
         await self.bell.__aenter__()
         common.standing.draws(now=common.runs)
         common.standing.adopts(self.intake.take)
+        common.standing.stays()
         self.bell.on("place", lambda _: self.intake.pump())
         self.bell.on("job", lambda _: self.intake.wake())
         self.bell.on("cancelled", self.intake.hear_cancelled)

@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bot import intake
+from bot import intake, spent
+from bot.common import SETTLE_EVERY
 from bot.errors import BudgetReached, LimitReached
 from bot.guard import Limits
-from bot.jobs import Cancelled, Failed, Job, Requester
+from bot.jobs import Cancelled, Failed, Finished, Job, Requester
 from bot.store.rows import job_to_row
 from bot.store.tables import jobs
 from tests.bot.house import LIMITS, House, Peer
-from tests.bot.making import ANNA, SQUARE, job, request
+from tests.bot.making import ANNA, BEN, SQUARE, job, request
 from tests.doubles.backend import Account, PaintedBackend, Painting
 from tests.doubles.reply import NotingReply
 from tests.doubles.scrape import Growth
@@ -104,15 +105,44 @@ async def test_a_smaller_budget_holds_for_what_was_accepted_before_it_wherever_i
         await here.ask(request(seed=2))
         waiting, reply = await there.ask(request(seed=3))
         here.life.limits = there.life.limits = replace(limits, budget=0.03)  # as after a restart
-        for painting in here.backend.account.paintings.values():
-            painting.done.set()
         for house in (here, there):
             assert house.common is not None
-            house.common._settled_at = 0.0
+            house.common._settled_at = -SETTLE_EVERY
+            await house.common.settle()
+        for painting in here.backend.account.paintings.values():
+            painting.done.set()
         outcome = (await there.over(waiting)).outcome
         assert isinstance(outcome, Failed)
         assert outcome.kind == "BudgetReached"
         assert reply.closed
+
+
+async def test_what_was_accepted_is_not_refused_at_its_post_for_what_was_given_back(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one process knows of the budget is up to a minute old: meanwhile it was given back, and spent anew."""
+    monkeypatch.setattr(spent, "SKEW", 0.0)
+    limits = Limits(per_person=9, queue_per_person=9, per_day=99, budget=0.045)
+    async with houses(postgres_url, tmp_path, limits=limits, seconds=60, pictures_at_once=1) as (here, there):
+        assert here.common is not None
+        assert there.common is not None
+        await here.ask(request(seed=1))
+        paintings = here.backend.account.paintings
+        await until(lambda: paintings)
+        mine, _ = await here.ask(request(seed=2))
+        other, _ = await there.ask(request(seed=3))
+        await here.database.write(here.common.spent.settle)
+        await there.intake.cancel(other.id, by=ANNA, moderates=False)
+        await there.database.write(there.common.spent.settle)
+        await there.ask(request(seed=4))
+        with pytest.raises(BudgetReached):
+            await here.intake.check(BEN, SQUARE, request(seed=5))
+        async with asyncio.timeout(10):
+            while (await here.store.get(mine.id)).state != "closed":
+                for painting in list(paintings.values()):
+                    painting.done.set()
+                await asyncio.sleep(0.05)
+        assert isinstance((await here.store.get(mine.id)).outcome, Finished)
 
 
 async def test_what_waits_counts_wherever_it_waits(postgres_url: str, tmp_path: Path) -> None:

@@ -222,3 +222,31 @@ async def test_one_process_on_postgres_finds_what_is_in_nobodys_hands_too(
             await house.intake.tick()
         assert shown.closed
         assert house.backend.posts == 1
+
+
+@pytest.mark.parametrize("of", [1, 2])
+async def test_who_was_found_and_runs_when_the_answer_to_the_commit_comes_holds_one_place(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: int
+) -> None:
+    monkeypatch.setattr(intake, "LEFT_EVERY", 0.1)
+    peer = Peer(new_database(postgres_url), 0, of=of)
+    async with House(tmp_path, PaintedBackend(seconds=60), peer=peer) as house:
+        accept, paintings = house.store.accept, house.backend.account.paintings
+
+        async def cut_off(*args: Any, **more: Any) -> None:
+            await accept(*args, **more)
+            async with asyncio.timeout(10):
+                while not paintings:
+                    await house.intake.tick()
+                    await asyncio.sleep(0.02)
+            raise sa.exc.OperationalError("COMMIT", {}, OSError("server closed the connection"))
+
+        monkeypatch.setattr(house.store, "accept", cut_off)
+        made, _ = await house.ask(request())
+        for painting in paintings.values():
+            painting.done.set()
+        await house.over(made)
+        await house.runs[made.id]
+        gate = house.intake._gate
+        assert (gate.running, gate.waiting, gate.of(ANNA.key), gate._pictures) == (0, 0, (0, 0), 0)
+        assert house.backend.posts == 1

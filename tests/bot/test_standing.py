@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Literal, cast
 
 import pytest
 import sqlalchemy as sa
@@ -180,12 +181,12 @@ async def test_who_is_silent_is_not_counted_on(database: Database, other: Databa
 
 
 async def test_who_counts_the_slots_differently_is_refused_and_told(database: Database, other: Database) -> None:
-    async with taken(database, 0):
+    async with Held(Lease(database, 0, 2, "all", 30)):
         with pytest.raises(BadSettings, match="EASEL_SLOTS: it is 3 here and 2 in slot 0, which is at work"):
             await Held(Lease(other, 1, 3, "all", 30)).__aenter__()
-        await silence(database, 0, 10)
-        async with Held(Lease(other, 1, 3, "all", 30)):
-            pass
+        assert await slots_of(database) == {0}  # else what is at work would be refused when it starts again
+    async with taken(database, 0), Held(Lease(other, 1, 3, "all", 30)):  # it is silent, and that is waited for
+        pass
 
 
 @pytest.mark.parametrize(
@@ -296,6 +297,64 @@ async def test_who_is_stopped_in_the_middle_of_a_transaction_holds_up_the_others
     else:
         pooled.invalidate()
         pooled.close()
+
+
+async def test_starts_that_fail_one_after_the_other_are_nobody_to_wait_for(database: Database, other: Database) -> None:
+    """A wrong token: its supervisor starts it again and again, and its jobs are gone on with by a peer."""
+    adopted: list[list[str]] = []
+    async with Held(Lease(database, 0, 2, "all", 5)) as held:
+        held.adopts(adopts_to(adopted))
+        async with Held(Lease(other, 1, 2, "all", 5)) as peer:
+            peer.stays()
+        job_id = await accepted(database, "easel-1")
+        async with asyncio.timeout(15):
+            while not adopted:
+                await asyncio.sleep(3.3)
+                async with Held(Lease(other, 1, 2, "all", 5)):
+                    pass
+        assert adopted == [[job_id]]
+
+
+class SlowLease:
+    """The server takes its time for our heartbeat, and the peer's comes in between."""
+
+    slot, of, role, serves, draws, dead_after = 0, 2, "all", frozenset[str](), False, 5.0
+    beats = 0
+
+    async def beat(self) -> list[Peer]:
+        self.beats += 1
+        await asyncio.sleep(4.0 if self.beats == 1 else 0.0)
+        silent_for = 0.1 if self.beats == 1 else 1.2
+        ours = Peer(0, "all", 2, frozenset(), draws=True, beat_at=1.0 * self.beats, silent_for=0.0)
+        return [ours, Peer(1, "all", 2, frozenset(), draws=True, beat_at=100.0, silent_for=silent_for)]
+
+
+async def test_who_beat_while_our_own_beat_was_slow_is_there() -> None:
+    held = Held(cast(Lease, SlowLease()))
+    await held._beat()
+    await asyncio.sleep(1.1)
+    await held._beat()
+    assert held.present == {0, 1}
+    assert not held._is_dead(held._peers[1])
+
+
+@pytest.mark.parametrize("lane", [None, "run"])
+@pytest.mark.parametrize("at_the_end", [False, True])
+async def test_what_was_taken_back_from_a_stopped_process_is_done_again(
+    database: Database, lane: Literal["run"] | None, at_the_end: bool
+) -> None:
+    tries = 0
+
+    def work(connection: sa.Connection) -> int:
+        nonlocal tries
+        tries += 1
+        connection.execute(sa.text("SELECT 1"))
+        if tries == 1:
+            time.sleep(3.6)
+        return 2 if at_the_end else int(connection.execute(sa.text("SELECT 2")).scalar_one())
+
+    assert await database.write(work, lane) == 2
+    assert tries == 2
 
 
 async def test_a_successor_ends_what_its_silent_predecessor_left_under_way(
