@@ -53,6 +53,16 @@ def test_they_share_one_folder_and_start_after_the_tables_are_made() -> None:
         assert service["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
 
 
+def test_postgres_is_there_once_it_is_reached_as_the_slots_reach_it() -> None:
+    """The image's first start listens on the socket alone for a while, and `migrate` is not tried again."""
+    assert "-h" in services(SCALE)["postgres"]["healthcheck"]["test"]
+
+
+def test_each_slot_is_asked_at_the_port_that_it_has() -> None:
+    for service in slots().values():
+        assert f":{settings_of(service).http_port}/readyz" in " ".join(service["healthcheck"]["test"])
+
+
 def test_the_tables_are_made_once_for_as_many_slots() -> None:
     migrate = services(SCALE)["migrate"]
     assert migrate["command"] == ["python", "-m", "bot", "migrate"]
