@@ -64,6 +64,11 @@ def _unexpected(error: Exception) -> int:
             f"A database in the data folder can't be used ({damage}). "
             "If it is damaged, put back a backup of easel.sqlite and engine.sqlite. EASEL_LOG_LEVEL=DEBUG tells more."
         )
+    if type(damage).__module__.startswith("psycopg") and isinstance(damage, Exception):
+        return _fail(
+            f"EASEL_DATABASE_URL: Postgres can't be used ({str(damage).strip().splitlines()[0]}). "
+            "`python -m bot doctor` looks at it; EASEL_LOG_LEVEL=DEBUG tells more."
+        )
     return _fail(f"Something went wrong ({type(error).__name__}). EASEL_LOG_LEVEL=DEBUG tells more.")
 
 

@@ -334,9 +334,10 @@ async def _sweep(settings: Settings, database: Database, life: Life, engine: Eng
 
     brooms: dict[str, Callable[[], Awaitable[object]]] = {
         "files": files,
-        "workflows": lambda: engine.sweep(WORKFLOWS_KEPT),
         "rows": lambda: sweeping.sweep(database, jobs_days=days),
     }
+    if settings.role != "gateway":  # its engine is not at work
+        brooms["workflows"] = lambda: engine.sweep(WORKFLOWS_KEPT)
     brooms |= {name: platform.sweep for name, platform in life.platforms.items() if isinstance(platform, Sweeps)}
     wait = FIRST_SWEEP
     while True:

@@ -215,6 +215,8 @@ def _now(life: Life, intake: Intake, slots: int, receives: bool) -> Iterator[Met
     here = len(life.standing.present)
     there = [("present", here), ("absent", max(0, slots - here))]
     yield _gauge("easel_slots", "Processes as this one sees them; absent ones are silent or gone.", "state", there)
+    silent = life.standing.silent_for
+    yield _gauge("easel_heartbeat_age_seconds", "Since Postgres last answered; 0 without one.", value=silent)
     with contextlib.suppress(OSError):
         free = shutil.disk_usage(life.gallery.pictures).free
         yield _gauge("easel_disk_free_bytes", "Room where the pictures are kept.", value=free)

@@ -51,7 +51,10 @@ class Settings(BaseSettings):
         description="Receive commands and draw · only receive them · only draw. Other than `all` needs Postgres.",
     )
     adopt_after: float = Field(
-        default=30.0, ge=5, le=3600, description="Seconds of silence after which a peer takes over a process's jobs."
+        default=30.0,
+        ge=5,
+        le=3600,
+        description="Seconds of silence after which a peer takes over a process's jobs; the same in all of them.",
     )
     http_host: str = Field(
         default="127.0.0.1",

@@ -56,6 +56,10 @@ class Standing(Protocol):
     def present(self) -> frozenset[int]:
         """The slots that are there by now and counted on, ours included."""
 
+    @property
+    def silent_for(self) -> float:
+        """Seconds since our last heartbeat that was answered; 0 where none is needed."""
+
     async def hold(self) -> None:
         """Return once it is sure that our jobs are ours; at once, but for a while after the database was away."""
 
@@ -69,6 +73,7 @@ class Alone:
     owner = owner_of(0)
     sure = True
     present = frozenset({0})
+    silent_for = 0.0
 
     async def hold(self) -> None:
         return
@@ -99,8 +104,12 @@ class Held:
         self._adopting: set[asyncio.Task[None]] = set()
 
     @property
+    def silent_for(self) -> float:
+        return _clock() - self._beat_at
+
+    @property
     def sure(self) -> bool:
-        return _clock() - self._beat_at < self._lease.dead_after - MARGIN
+        return self.silent_for < self._lease.dead_after - MARGIN
 
     def draws(self, *, now: bool) -> None:
         """From now on we let in jobs of ours, or no longer do: then nobody's turn waits for us."""
@@ -202,6 +211,11 @@ class Held:
                 f"EASEL_SLOTS: it is {self._lease.of} here and {peer.of} in slot {peer.slot}, which is at work. "
                 "Stop all processes, set the same number for all, and start them."
             )
+        if peer.dead_after != self._lease.dead_after:
+            raise BadSettings(
+                f"EASEL_ADOPT_AFTER: it is {self._lease.dead_after:g} here and {peer.dead_after:g} in slot {peer.slot}, "
+                "which is at work. Stop all processes, set the same number for all, and start them."
+            )
         ours, theirs = self._lease.serves, peer.serves
         missing = (theirs - ours if self._lease.role != "gateway" else set()) | (
             ours - theirs if peer.role != "gateway" else set()
@@ -224,7 +238,7 @@ class Held:
                 step_down("a peer went on with our jobs")
             except Exception as error:  # whatever it is: we are not sure until the next one
                 self._steady_since = 0.0
-                log.warning("no heartbeat", error=type(error).__name__, silent_for=round(_clock() - self._beat_at))
+                log.warning("no heartbeat", error=type(error).__name__, silent_for=round(self.silent_for))
                 await self._lease.let_go()
 
     async def _beat(self) -> None:

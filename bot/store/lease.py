@@ -26,21 +26,21 @@ ADOPTING = 0x6561736E
 SESSIONS_END_WITHIN = "5s"
 
 _OPEN = """
-    INSERT INTO slots (slot, owner, role, "of", serves, beat_at)
-    VALUES (%s, %s, %s, %s, %s, extract(epoch FROM clock_timestamp()))
+    INSERT INTO slots (slot, owner, role, "of", dead_after, serves, beat_at)
+    VALUES (%s, %s, %s, %s, %s, %s, extract(epoch FROM clock_timestamp()))
     ON CONFLICT (slot) DO UPDATE SET
-        owner = excluded.owner, role = excluded.role, "of" = excluded."of", serves = excluded.serves, draws = false,
-        beat_at = excluded.beat_at
+        owner = excluded.owner, role = excluded.role, "of" = excluded."of", dead_after = excluded.dead_after,
+        serves = excluded.serves, draws = false, beat_at = excluded.beat_at
 """
 _PEERS = """
-    SELECT slot, role, "of", serves, draws, beat_at, extract(epoch FROM clock_timestamp()) - beat_at FROM slots
+    SELECT slot, role, "of", dead_after, serves, draws, beat_at, extract(epoch FROM clock_timestamp()) - beat_at FROM slots
 """
 _BEAT = """
     WITH mine AS (
         UPDATE slots SET draws = %s, beat_at = extract(epoch FROM clock_timestamp())
         WHERE slot = %s AND owner = %s RETURNING slot
     )
-    SELECT (SELECT count(*) FROM mine), slot, role, "of", serves, draws, beat_at,
+    SELECT (SELECT count(*) FROM mine), slot, role, "of", dead_after, serves, draws, beat_at,
            extract(epoch FROM clock_timestamp()) - beat_at
     FROM slots ORDER BY slot
 """
@@ -76,7 +76,8 @@ class SlotLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A process with a slot, as it was last heard of; `of` is how many it believes there are, `silent_for` in seconds.
+    """A process with a slot, as it was last heard of; `of` is how many it believes there are, `silent_for` in seconds,
+    `dead_after` the seconds after which it takes others for dead.
 
     `serves` are the platforms whose messages it can change, `draws`: it lets in its jobs by now. `beat_at`: Unix seconds.
     """
@@ -84,6 +85,7 @@ class Peer:
     slot: int
     role: str
     of: int
+    dead_after: float
     serves: frozenset[str]
     draws: bool
     beat_at: float
@@ -160,7 +162,8 @@ class Lease:
             self._held = True
 
     async def _open(self, connection: AsyncConnection[Any]) -> None:
-        values = self.slot, self._instance, self.role, self.of, ",".join(sorted(self.serves))
+        serves = ",".join(sorted(self.serves))
+        values = self.slot, self._instance, self.role, self.of, self.dead_after, serves
         async with _adopting(connection):
             for row in await (await connection.execute(_PEERS)).fetchall():
                 peer = self._peer(*row)
@@ -180,9 +183,20 @@ class Lease:
             raise SlotLost
         return [self._peer(*row) for _, *row in rows]
 
-    def _peer(self, slot: int, role: str, of: int, serves: str, draws: bool, beat_at: float, silent_for: float) -> Peer:
+    def _peer(
+        self,
+        slot: int,
+        role: str,
+        of: int,
+        dead_after: float,
+        serves: str,
+        draws: bool,
+        beat_at: float,
+        silent_for: float,
+    ) -> Peer:
         silent_for = 0.0 if slot == self.slot else max(0.0, silent_for)  # our own beat is read as it was before
-        return Peer(slot, role, of, frozenset(filter(None, serves.split(","))), draws, beat_at, silent_for)
+        platforms = frozenset(filter(None, serves.split(",")))
+        return Peer(slot, role, of, dead_after, platforms, draws, beat_at, silent_for)
 
     async def adopt(self, peer: Peer) -> list[str] | None:
         """Take a silent peer's slot away and its open jobs over; their ids. None if it lives, or somebody else did.

@@ -118,6 +118,8 @@ slots = sa.Table(
     sa.Column("role", sa.String(10), nullable=False),
     # How many there are (EASEL_SLOTS), as that process was told.
     sa.Column("of", sa.Integer, nullable=False),
+    # Seconds of silence after which it takes others for dead (EASEL_ADOPT_AFTER).
+    sa.Column("dead_after", sa.Float, nullable=False, server_default="0"),
     # The platforms whose messages it can change, with commas.
     sa.Column("serves", sa.Text, nullable=False, server_default=""),
     # Whether it lets jobs in by now: not while it starts or stops, and a gateway never.

@@ -221,6 +221,20 @@ async def test_what_nobody_expected_is_one_line_and_a_traceback_only_for_who_ask
 # ---- the rest ----
 
 
+@pytest.mark.parametrize("command", ["run", "migrate"])
+async def test_a_postgres_that_is_not_there_is_told_with_its_reason_and_without_the_password(
+    tmp_path: Path, simulator: Simulator, command: str
+) -> None:
+    key = {"WAVESPEED_API_KEY": "a-key", "WAVESPEED_BASE_URL": simulator.base_url, "EASEL_HTTP_PORT": "0"}
+    away = {"EASEL_DATABASE_URL": "postgresql://easel:sesame@127.0.0.1:9/easel"}
+    ended = await bare(tmp_path, **key, **away).run(command)
+    assert ended.code == 1
+    assert "EASEL_DATABASE_URL: Postgres can't be used (connection failed" in ended.err
+    assert "refused" in ended.err
+    assert "sesame" not in ended.err
+    assert "Traceback" not in ended.err
+
+
 async def test_invite_prints_the_link_of_the_tokens_application(tmp_path: Path) -> None:
     async with DiscordServer() as discord:
         ended = await bare(tmp_path, DISCORD_TOKEN=discord.token, DISCORD_API_BASE=discord.url).run("invite")

@@ -203,7 +203,9 @@ def of_slots(given: Set, postgres_url: str) -> Iterator[Callable[..., Check | No
             for slot, role, silent in slots:
                 beat = "extract(epoch FROM clock_timestamp()) - :silent"
                 words = {"slot": slot, "role": role, "silent": silent}
-                connection.execute(sa.text(f"INSERT INTO slots VALUES (:slot, 'x', :role, 3, '', true, {beat})"), words)
+                connection.execute(
+                    sa.text(f"INSERT INTO slots VALUES (:slot, 'x', :role, 3, 30, '', true, {beat})"), words
+                )
         return doctor.peers(read(Settings)[0])
 
     yield told

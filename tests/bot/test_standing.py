@@ -189,6 +189,14 @@ async def test_who_counts_the_slots_differently_is_refused_and_told(database: Da
         pass
 
 
+async def test_who_would_take_others_for_dead_sooner_or_later_than_they_do_is_refused_and_told(
+    database: Database, other: Database
+) -> None:
+    async with Held(Lease(database, 0, 2, "all", 30)):
+        with pytest.raises(BadSettings, match="EASEL_ADOPT_AFTER: it is 300 here and 30 in slot 0, which is at work"):
+            await Held(Lease(other, 1, 2, "all", 300)).__aenter__()
+
+
 @pytest.mark.parametrize(
     ("role", "serves", "fits"),
     [
@@ -325,8 +333,8 @@ class SlowLease:
         self.beats += 1
         await asyncio.sleep(4.0 if self.beats == 1 else 0.0)
         silent_for = 0.1 if self.beats == 1 else 1.2
-        ours = Peer(0, "all", 2, frozenset(), draws=True, beat_at=1.0 * self.beats, silent_for=0.0)
-        return [ours, Peer(1, "all", 2, frozenset(), draws=True, beat_at=100.0, silent_for=silent_for)]
+        ours = Peer(0, "all", 2, 5.0, frozenset(), draws=True, beat_at=1.0 * self.beats, silent_for=0.0)
+        return [ours, Peer(1, "all", 2, 5.0, frozenset(), draws=True, beat_at=100.0, silent_for=silent_for)]
 
 
 async def test_who_beat_while_our_own_beat_was_slow_is_there() -> None:

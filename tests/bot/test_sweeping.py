@@ -23,9 +23,12 @@ from bot.settings import Settings
 from bot.store import Database, Store, rows
 from bot.store.sweeping import DAY, Swept, sweep
 from bot.store.tables import jobs, ledger, pictures
+from tests.bench.heart_doubles import QuietBackend, QuietPlatform
+from tests.bench.heart_process import Crowd
 from tests.bot.house import House, NotingPlatform
 from tests.bot.making import job
 from tests.doubles.backend import PaintedBackend
+from tests.servers.postgres import new_database
 
 MANY = 7_000
 """Jobs, of three rows each."""
@@ -148,6 +151,49 @@ class Untidy(NotingPlatform):
 class Workflows:
     async def sweep(self, older_than: timedelta) -> int:
         return 3
+
+
+async def test_a_gateway_has_no_runs_to_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "FIRST_SWEEP", 0.0)
+    async with House(tmp_path, PaintedBackend()) as house:
+        url: dict[str, Any] = {
+            "database_url": "postgresql://easel@host/easel",
+            "slots": 2,
+            "gateways": 1,
+            "role": "gateway",
+        }
+        settings = Settings(data_dir=tmp_path, _env_file=None, **url)
+        with capture_logs() as said:
+            sweeping = asyncio.create_task(app._sweep(settings, house.database, house.life, None))  # type: ignore[arg-type]
+            async with asyncio.timeout(10):
+                while not (told := [line for line in said if line["event"] == "swept"]):
+                    await asyncio.sleep(0.01)
+            sweeping.cancel()
+    assert told[0].keys() & {"files", "rows", "workflows"} == {"files", "rows"}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_finished_runs_are_forgotten_by_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str, kind: str
+) -> None:
+    monkeypatch.setattr(app, "FIRST_SWEEP", 0.5)
+    monkeypatch.setattr(app, "SWEEP_EVERY", 0.5)
+    monkeypatch.setattr(app, "WORKFLOWS_KEPT", timedelta(0))
+    url = new_database(postgres_url).replace("postgresql+psycopg", "postgresql") if kind == "postgres" else ""
+    settings = Settings(data_dir=tmp_path, database_url=url, _env_file=None)
+    backend, platform = QuietBackend(seconds=0.05, at_once=5), QuietPlatform()
+    with capture_logs() as said:
+        async with app.opened(settings, backend, [platform]) as easel:
+            crowd = Crowd(easel, backend, platform)
+            await asyncio.gather(*(crowd.ask_and_wait(str(number)) for number in range(5)))
+            async with asyncio.timeout(20):
+                while sum(int(line["workflows"]) for line in said if line["event"] == "swept") < 5:
+                    await asyncio.sleep(0.05)
+    engine = sa.create_engine(settings.engine_database)
+    with engine.connect() as connection:
+        table = "dbos.workflow_status" if kind == "postgres" else "workflow_status"
+        assert connection.execute(sa.text(f"SELECT count(*) FROM {table}")).scalar_one() == 0
+    engine.dispose()
 
 
 async def test_each_broom_sweeps_and_a_broken_one_holds_up_no_other(

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(60), nullable=False),
         sa.Column("role", sa.String(10), nullable=False),
         sa.Column("of", sa.Integer, nullable=False),
+        sa.Column("dead_after", sa.Float, nullable=False, server_default="0"),
         sa.Column("serves", sa.Text, nullable=False, server_default=""),
         sa.Column("draws", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("beat_at", sa.Float, nullable=False),
