@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adapters.wavespeed.simulator import Simulator
+from bot.standing import STEP_DOWN
 from tests.chaos.books import Line
 from tests.chaos.people import Ask, Seen, numbers_in, prompt_of
 from tests.chaos.pictures import number_in
@@ -79,6 +80,12 @@ def settle(account: Account, evidence: Evidence) -> Account:
     if account.uncertain > account.doubts:
         account.problem(f"{account.uncertain} uncertain, of at most {account.doubts}")
     return account
+
+
+def ended(account: Account) -> None:
+    """Hold against it what ended by itself, but for whoever stepped down."""
+    if codes := [code for code in account.exits if code != STEP_DOWN]:
+        account.problem(f"processes ended by themselves: {codes}")
 
 
 def time_out(account: Account, dead_time: float) -> None:

@@ -1,4 +1,4 @@
-"""kill -9 of the only process: at moments that nobody chose, at each step boundary, and inside the POST."""
+"""kill -9 of one process: at moments that nobody chose, at each step boundary, and inside the POST."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.chaos import apis, chats, databases, kills, mixed, peers
 from tests.chaos.world import World
@@ -20,6 +20,7 @@ class Kind:
     """`faults` come one after the other, and people ask during each. `chats` are the choices of platforms. `patience` is the seconds from the last command on in which all jobs end.
 
     `gateways` of the `slots` only receive, and the others only draw; 0: all do both. `weight` is its share among the runs.
+    `may_end`: a process may end by itself, e.g. one that starts while the database is away.
     """
 
     name: str
@@ -30,37 +31,50 @@ class Kind:
     gateways: int = 0
     patience: float = 90.0
     weight: int = 1
+    may_end: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
+
+def _by_three(kind: Kind) -> Kind:
+    """The same with three processes."""
+    return replace(kind, name=f"{kind.name}-3", databases=(POSTGRES,), slots=3, weight=1)
+
+
+BY_ONE = (
+    Kind("kill", (kills.at_random,), weight=3),
+    Kind("kill-starting", (kills.while_starting,)),
+    Kind("kill-boundary", (kills.at_a_boundary,), weight=3),
+    Kind("kill-in-post", (kills.inside_the_post,), weight=2),
+    Kind("stop", (kills.stop_and_start,)),
+    Kind("api-down", (apis.down,)),
+    Kind("api-slow", (apis.slow,)),
+    Kind("api-429", (apis.too_many,), patience=150.0),
+    Kind("api-answers-lost", (apis.answers_lost,), weight=2),
+    Kind("api-submits-lost", (apis.submits_lost,)),
+    Kind("discord-down", (chats.discord_down,), chats=ON_DISCORD),
+    Kind("discord-down-kill", (chats.discord_down_and_killed,), chats=ON_DISCORD),
+    Kind("discord-429", (chats.discord_too_many,), chats=ON_DISCORD),
+    Kind("discord-answers-lost", (chats.discord_loses_answers,), chats=ON_DISCORD),
+    Kind("discord-cuts", (chats.discord_cuts,), chats=ON_DISCORD),
+    Kind("slack-down", (chats.slack_down,), chats=ON_SLACK),
+    Kind("slack-down-kill", (chats.slack_down_and_killed,), chats=ON_SLACK),
+    Kind("slack-429", (chats.slack_too_many,), chats=ON_SLACK),
+    Kind("slack-answers-lost", (chats.slack_loses_answers,), chats=ON_SLACK, patience=150.0),
+    Kind("slack-cuts", (chats.slack_cuts,), chats=ON_SLACK),
+    Kind("postgres-restart", (databases.restarted,), databases=(POSTGRES,)),
+    Kind("postgres-crash", (databases.crashed,), databases=(POSTGRES,)),
+    Kind("postgres-crash-kill", (databases.crashed_with_us,), databases=(POSTGRES,), may_end=True),
+    Kind("postgres-cuts", (databases.cut,), databases=(POSTGRES,)),
+    Kind("sqlite-locked", (databases.locked,), databases=(SQLITE,)),
+)
+"""What befalls the API, the chats, the database, or one process."""
 
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("kill", (kills.at_random,), weight=3),
-        Kind("kill-starting", (kills.while_starting,)),
-        Kind("kill-boundary", (kills.at_a_boundary,), weight=3),
-        Kind("kill-in-post", (kills.inside_the_post,), weight=2),
-        Kind("stop", (kills.stop_and_start,)),
-        Kind("api-down", (apis.down,)),
-        Kind("api-slow", (apis.slow,)),
-        Kind("api-429", (apis.too_many,), patience=150.0),
-        Kind("api-answers-lost", (apis.answers_lost,), weight=2),
-        Kind("api-submits-lost", (apis.submits_lost,)),
-        Kind("discord-down", (chats.discord_down,), chats=ON_DISCORD),
-        Kind("discord-down-kill", (chats.discord_down_and_killed,), chats=ON_DISCORD),
-        Kind("discord-429", (chats.discord_too_many,), chats=ON_DISCORD),
-        Kind("discord-answers-lost", (chats.discord_loses_answers,), chats=ON_DISCORD),
-        Kind("discord-cuts", (chats.discord_cuts,), chats=ON_DISCORD),
-        Kind("slack-down", (chats.slack_down,), chats=ON_SLACK),
-        Kind("slack-down-kill", (chats.slack_down_and_killed,), chats=ON_SLACK),
-        Kind("slack-429", (chats.slack_too_many,), chats=ON_SLACK),
-        Kind("slack-answers-lost", (chats.slack_loses_answers,), chats=ON_SLACK, patience=150.0),
-        Kind("slack-cuts", (chats.slack_cuts,), chats=ON_SLACK),
-        Kind("postgres-restart", (databases.restarted,), databases=(POSTGRES,)),
-        Kind("postgres-crash", (databases.crashed,), databases=(POSTGRES,)),
-        Kind("postgres-crash-kill", (databases.crashed_with_us,), databases=(POSTGRES,)),
-        Kind("postgres-cuts", (databases.cut,), databases=(POSTGRES,)),
-        Kind("sqlite-locked", (databases.locked,), databases=(SQLITE,)),
+        *BY_ONE,
+        Kind("mixed", (mixed.at_once,), weight=4, patience=150.0, may_end=True),
+        *(_by_three(kind) for kind in BY_ONE if POSTGRES in kind.databases),
         *(
             Kind(
                 f"{name}-{slots}",
@@ -69,6 +83,7 @@ KINDS = {
                 chats=(DISCORD, DISCORD, BOTH),
                 slots=slots,
                 weight=weight,
+                may_end=fault is peers.mixed,
             )
             for slots in (2, 3)
             for name, fault, weight in (
@@ -90,7 +105,6 @@ KINDS = {
                 ("roles-frozen", peers.frozen),
             )
         ),
-        Kind("mixed", (mixed.at_once,), weight=4, patience=150.0),
     )
 }
 
@@ -103,5 +117,7 @@ def together(*names: str) -> Kind:
         tuple(fault for kind in found for fault in kind.faults),
         chats=tuple(chats for chats in (DISCORD, SLACK, BOTH) if all(chats in kind.chats for kind in found)),
         slots=max(kind.slots for kind in found),
+        gateways=max(kind.gateways for kind in found),
         patience=max(kind.patience for kind in found),
+        may_end=any(kind.may_end for kind in found),
     )

@@ -9,7 +9,7 @@ import time
 import traceback
 from pathlib import Path
 
-from tests.chaos.account import Account, Evidence, settle, time_out
+from tests.chaos.account import Account, Evidence, ended, settle, time_out
 from tests.chaos.books import by_number
 from tests.chaos.kinds import POSTGRES, SQLITE, Kind
 from tests.chaos.world import ADOPT_AFTER, World, until_known, world
@@ -50,6 +50,8 @@ async def run(
             await _live(here, kind, jobs)
             await until_closed(here, kind.patience)
             account_of(here, account)
+            if not kind.may_end:
+                ended(account)
     except Exception as error:
         account.problem(f"the run broke: {error!r}\n{traceback.format_exc()}")
     account.seconds = time.monotonic() - begun

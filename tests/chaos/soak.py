@@ -23,7 +23,7 @@ import sqlalchemy as sa
 import uvloop
 
 from tests.chaos import apis, chats, databases
-from tests.chaos.account import Account
+from tests.chaos.account import Account, ended
 from tests.chaos.bot import Bot
 from tests.chaos.kinds import Fault
 from tests.chaos.run import account_of, until_closed
@@ -38,6 +38,9 @@ the first bursts need them. What grows for good still does afterwards."""
 REST = (5.0, 20.0)
 """Seconds between two faults."""
 PATIENCE = 180.0
+MOST_GROWTH = {"memory": 6.0, "threads": 5.0, "files": 15.0}
+"""From the first third to the last, in medians (MB): the larger a burst was, the more of each is kept for the next one.
+What grows with every fault or every job grows beyond it: there are some 80 of those, and 6,000 of these."""
 FAULTS: tuple[Fault, ...] = (
     apis.down,
     apis.slow,
@@ -84,6 +87,10 @@ def main(words: Sequence[str]) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         seconds = WARM + asked.minutes * 60
         account, record = runner.run(soak(seconds, asked.rate, asked.seed, folder, calm=asked.calm))
+    ended(account)
+    for slot, samples in record.of.items():
+        for problem in grown(_last_life(samples)):
+            account.problem(f"process {slot}: {problem}")
     print(_told(account, record))
     sys.exit(not account.good)
 
@@ -180,12 +187,39 @@ def _of(bot: Bot) -> list[Sample]:
 # ---- what is told ----
 
 
+def grown(samples: Sequence[Sample]) -> list[str]:
+    """What says that a process grows. Medians, so that a burst says nothing."""
+    if len(samples) < 3:
+        return ["it did not live long enough"]
+    return [
+        f"{name} grew by {growth:.0f}, of at most {most:g}"
+        for name, most in MOST_GROWTH.items()
+        if (growth := _growth([getattr(sample, name) for sample in samples])) > most
+    ]
+
+
+def _growth(values: Sequence[float]) -> float:
+    first, _, last = _by_thirds(values)
+    return last - first
+
+
+def _by_thirds(values: Sequence[float]) -> tuple[float, float, float]:
+    third = len(values) // 3
+    parts = values[:third], values[third : 2 * third], values[2 * third :]
+    return statistics.median(parts[0]), statistics.median(parts[1]), statistics.median(parts[2])
+
+
+def _last_life(samples: Sequence[Sample]) -> list[Sample]:
+    """Of the process that there was at the end, without its first minutes."""
+    return [sample for sample in samples if sample.pid == samples[-1].pid][round(WARM / SAMPLE_EVERY) :]
+
+
 def _told(account: Account, record: Record) -> str:
     warm = round(WARM / SAMPLE_EVERY)
     lines = [f"{'':28}{'first third':>13}{'middle':>10}{'last third':>12}{'growth':>10}{'most':>8}"]
     for slot, samples in sorted(record.of.items()):
         lives = list(dict.fromkeys(sample.pid for sample in samples))
-        last = [sample for sample in samples if sample.pid == lives[-1]][warm:]
+        last = _last_life(samples)
         again = f", its life number {len(lives)}" if len(lives) > 1 else ""
         lines.append(
             f"process {slot}{again}, {len(last) * SAMPLE_EVERY / 60:.0f} minutes after the first {WARM / 60:g}"
@@ -203,11 +237,7 @@ def _told(account: Account, record: Record) -> str:
 
 
 def _thirds(name: str, values: Sequence[float]) -> str:
-    """Medians, so that a burst says nothing."""
-    third = len(values) // 3
-    if not third:
+    if len(values) < 3:
         return f"{name:28} too short"
-    first, middle, last = (
-        statistics.median(part) for part in (values[:third], values[third : 2 * third], values[2 * third :])
-    )
+    first, middle, last = _by_thirds(values)
     return f"{name:28}{first:13.0f}{middle:10.0f}{last:12.0f}{last - first:+10.1f}{max(values):8.0f}"

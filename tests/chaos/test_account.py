@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 
 from adapters.wavespeed.simulator import Simulator
-from tests.chaos.account import Account, Evidence, settle, time_out
+from bot.standing import STEP_DOWN
+from tests.chaos.account import Account, Evidence, ended, settle, time_out
 from tests.chaos.books import Line
 from tests.chaos.people import Seen, prompt_of
 from tests.chaos.pictures import marked, number_in
@@ -107,6 +108,15 @@ def test_who_waits_too_long_for_a_process_that_is_gone_is_a_problem() -> None:
     account = Account("test", 1, adopted=[7.1], resumed=[(9.0, 5.1)])
     time_out(account, 5.0)
     assert account.problems == ["adopted after 7.1 s, of at most 7 s", "resumed after 5.1 s, of at most 5 s"]
+
+
+def test_who_ended_by_itself_without_having_stepped_down_is_a_problem() -> None:
+    account = Account("test", 1, exits=[STEP_DOWN])
+    ended(account)
+    assert account.good
+    account.exits.append(1)
+    ended(account)
+    assert account.problems == ["processes ended by themselves: [1]"]
 
 
 def test_a_picture_shows_its_number_and_no_other() -> None:

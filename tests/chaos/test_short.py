@@ -22,6 +22,8 @@ ON_POSTGRES = (
     ["peer-kill-2", "peer-frozen-2"],
     ["api-answers-lost", "discord-cuts", "slack-answers-lost"],
     ["peer-gone-2"],
+    ["peer-boundary-3", "discord-429-3"],
+    ["roles-gone"],
     ["kill-in-post"],
     ["kill-starting"],
     ["postgres-restart", "postgres-cuts", "postgres-crash-kill"],

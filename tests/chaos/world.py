@@ -53,6 +53,8 @@ class World:
     books: Books
     long: bool
     gateways: int = 0
+    bot: Bot = field(init=False)
+    """That which a fault befalls, where it befalls one: the only one, or any of those that draw."""
     asked: dict[int, Ask] = field(default_factory=dict)
     crashes: int = 0
     doubts: int = 0
@@ -64,14 +66,13 @@ class World:
     """Whose command is lost is told so."""
     all_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def __post_init__(self) -> None:
+        self.bot = self.workers[0] if len(self.workers) == 1 else self.dice.choice(self.workers)
+
     @property
     def workers(self) -> list[Bot]:
         """Those that draw."""
         return self.bots[self.gateways :]
-
-    @property
-    def bot(self) -> Bot:
-        return self.bots[0]
 
     # ---- people ----
 
