@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -113,6 +115,37 @@ async def test_a_rolling_restart_loses_no_command(postgres_url: str, tmp_path: P
             assert await here.bots[slot].stop() < 10
             await here.bots[slot].start()
         await here.end_well()
+
+
+async def test_a_hog_at_two_processes_does_not_hold_up_the_others_first_jobs(postgres_url: str, tmp_path: Path) -> None:
+    """500 jobs of one person, and then 50 others: each one's first starts within two lengths of a job."""
+    length = 3.0
+    settings: dict[str, Any] = {
+        "WAVESPEED_CONCURRENCY": "40",
+        "WAVESPEED_IMAGES_PER_MINUTE": "5000",
+        "EASEL_LIMIT_PER_PERSON": "30",
+        "EASEL_QUEUE_PER_PERSON": "1000",
+        "EASEL_LIMIT_PER_DAY": "1000",
+        "EASEL_BUDGET_PER_DAY": "100",
+    }
+    async with fleet(2, postgres_url, tmp_path, seconds=length, **settings) as here:
+        hog = here.discord.user("hog")
+        for number in range(500):
+            await here.discord.command(
+                "imagine", {"prompt": "hog"}, user=hog, channel=here.rooms[number % 2], wait=False
+            )
+        await here.accepted(500, 60)
+        began = time.time()
+        for number in range(50):
+            await here.imagine(number % 2, "fox")
+        came = time.time() - began
+
+        def of_others() -> list[float]:
+            return [submit.wall for submit in here.simulator.submits if submit.inputs["prompt"] == "fox"]
+
+        await here.simulator.until(lambda: len(of_others()) == 50, 60)
+        assert max(of_others()) - began < came + 2 * length
+        assert sum(submit.inputs["prompt"] == "hog" for submit in here.simulator.submits) < 400  # it still waits
 
 
 NEXT_STEP = '''
