@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any, Protocol
 
-from tests.servers import discord_asked, slack_asked
+from tests.servers import discord_asked, slack_asked, slack_world
 from tests.servers.discord import DiscordServer
 from tests.servers.slack import SlackServer
 
 PEOPLE = 10
+AGAIN = ("Please try again", "Please ask again")
 WORKING = ("Working on it…", "Generating…", "Queued ·", "Checking…")
 
 
@@ -110,11 +112,15 @@ class DiscordPeople:
 
 @dataclass(frozen=True, slots=True)
 class SlackAsk:
+    """`words` counts what the bot said in direct messages of theirs that is no answer: all there is for them alone."""
+
     asked: slack_asked.Asked
+    words: Callable[[], int] = lambda: 0
+    before: int = 0
 
     @property
     def refused(self) -> bool:
-        return self.asked.failed is not None or bool(self.asked.private)
+        return self.asked.failed is not None or bool(self.asked.private) or self.words() > self.before
 
     def __repr__(self) -> str:
         return repr(self.asked)
@@ -138,9 +144,15 @@ class SlackPeople:
             case 0:
                 return SlackAsk(await self.server.mention(user, channel, prompt, wait=False))
             case 1:
-                return SlackAsk(await self.server.direct_message(user, prompt, wait=False))
+                words = partial(self._words, user)
+                before = words()
+                return SlackAsk(await self.server.direct_message(user, prompt, wait=False), words, before)
             case _:
                 return SlackAsk(await self.server.type(user, channel, f"/imagine {prompt}", wait=False))
+
+    def _words(self, user: slack_world.User) -> int:
+        said = [message.text for message in self.server.by_bot(self.server.direct(user))]
+        return sum(any(word in text for word in AGAIN) for text in said)
 
     def seen(self) -> Iterator[Seen]:
         for channel in self.server.channels.values():
