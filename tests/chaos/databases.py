@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 
 from tests.chaos.world import World
@@ -19,17 +20,22 @@ async def restarted(world: World) -> None:
     """Postgres is restarted once or twice, and is away for some seconds."""
     for _ in range(world.some(1, 2)):
         await world.moment()
-        await asyncio.to_thread(_postgres(world).stop)
-        await asyncio.sleep(world.a_while(0.2, 5.0))
-        await asyncio.to_thread(_postgres(world).start)
+        await _away(world, _postgres(world).stop)
 
 
 async def crashed(world: World) -> None:
     """Postgres dies and recovers."""
     await world.moment()
-    await asyncio.to_thread(_postgres(world).kill)
-    await asyncio.sleep(world.a_while(0.2, 5.0))
-    await asyncio.to_thread(_postgres(world).start)
+    await _away(world, _postgres(world).kill)
+
+
+async def _away(world: World, go: Callable[[], None]) -> None:
+    """For some seconds. It comes back also when the run breaks: others follow on the same server."""
+    try:
+        await asyncio.to_thread(go)
+        await asyncio.sleep(world.a_while(0.2, 5.0))
+    finally:
+        await asyncio.shield(asyncio.to_thread(_postgres(world).start))
 
 
 async def crashed_with_us(world: World) -> None:
