@@ -9,7 +9,7 @@ import itertools
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -232,7 +232,7 @@ async def _go_on(intake: Intake, life: Life, engine: Engine, stack: AsyncExitSta
     _take_back(intake, life, left)
     engine.launch()
     stack.push_async_callback(engine.close)
-    await _mend(intake, engine, left)
+    await _mend(intake, engine, left, await engine.under_way())
 
 
 def _listen(standing: Held, bell: Bell, intake: Intake, *, runs: bool) -> None:
@@ -257,7 +257,7 @@ def _engine(settings: Settings, life: Life, common: Common | None) -> tuple[Engi
         intake.over(job_id)
 
     async def mend(left: Sequence[Record]) -> None:
-        await _mend(intake, engine, left)
+        await _mend(intake, engine, left, engine.here())
 
     engine = Engine(life, settings.engine_database, settings.slot, over)
     at_once = life.backend.pictures_at_once
@@ -295,9 +295,8 @@ def _take_back(intake: Intake, life: Life, left: Sequence[Record]) -> None:
         log.info("resuming", jobs=len(left))
 
 
-async def _mend(intake: Intake, engine: Engine, left: Sequence[Record]) -> None:
+async def _mend(intake: Intake, engine: Engine, left: Sequence[Record], under_way: Collection[str]) -> None:
     """What a crash left, here or elsewhere: jobs that began, and that our engine does not run."""
-    under_way = await engine.under_way()
     for record in left:
         if not record.began or record.job.id in under_way:
             continue

@@ -100,6 +100,7 @@ class Life:
     _late: set[str] = field(default_factory=set)
     _posting: int = 0
     _draining: bool = False
+    _redelivered: set[str] = field(default_factory=set)
     _redelivering: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
 
     def __post_init__(self) -> None:
@@ -406,7 +407,16 @@ class Life:
         return True
 
     async def redeliver(self, job_id: str) -> None:
-        """Try again until it is shown; after a day it stays in the history."""
+        """Try again until it is shown; after a day it stays in the history. One that is tried already is left alone."""
+        if job_id in self._redelivered:
+            return
+        self._redelivered.add(job_id)
+        try:
+            await self._redeliver(job_id)
+        finally:
+            self._redelivered.discard(job_id)
+
+    async def _redeliver(self, job_id: str) -> None:
         until = time.monotonic() + REDELIVER_FOR
         attempt = 0
         while True:

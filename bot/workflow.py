@@ -9,11 +9,14 @@ workflows are frozen, and a changed flow gets a new name.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
+import itertools
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -39,27 +42,54 @@ _life: Life
 _on_over: Callable[[str], None]
 _runs: set[asyncio.Task[object]] = set()
 """The tasks of runs under way, so that a stop can end them before what they use is closed."""
+_running: Counter[str] = Counter()
+"""Job ids of runs in this process. The engine's own tables may call one pending that a lost database has ended."""
 _leaving = False
 """Set by a stop: the engine takes the loop's threads with it, so what still runs fails at its next file."""
 
 
 @DBOS.workflow(name="job", max_recovery_attempts=None, serialization_type=_PORTABLE)
 async def job(job_id: str) -> None:
-    try:
-        if not await live(job_id):
-            with SetWorkflowID(f"{DBOS.workflow_id}{_REDELIVER}"):
-                await DBOS.start_workflow_async(redeliver, job_id)
-    finally:
-        _on_over(job_id)
+    with _here(job_id):
+        try:
+            if not await live(job_id):
+                await _redelivery(f"{DBOS.workflow_id}{_REDELIVER}", job_id)
+        finally:
+            _on_over(job_id)
 
 
 @DBOS.workflow(name="redeliver", max_recovery_attempts=None, serialization_type=_PORTABLE)
 async def redeliver(job_id: str) -> None:
+    with _here(job_id):
+        try:
+            await _ours(_life.redeliver(job_id))
+        finally:
+            # After a crash the queue may have let it in once more, and its own run, which is over, will not say so.
+            _on_over(job_id)
+
+
+@contextlib.contextmanager
+def _here(job_id: str) -> Iterator[None]:
+    _running[job_id] += 1
     try:
-        await _ours(_life.redeliver(job_id))
+        yield
     finally:
-        # After a crash the queue may have let it in once more, and its own run, which is over, will not say so.
-        _on_over(job_id)
+        _running[job_id] -= 1
+        if not _running[job_id]:
+            del _running[job_id]
+
+
+async def _redelivery(name: str, job_id: str) -> None:
+    """Begin it, also while the database is away: nobody else knows that this one's answer is not out."""
+    for attempt in itertools.count(1):
+        try:
+            await _apart(_begin(redeliver, name, job_id))
+            return
+        except Exception:
+            if _leaving:
+                await asyncio.Event().wait()  # `Engine.close` ends it here; the next start goes on
+            log.exception("redelivery not begun", job=job_id, attempt=attempt)
+        await asyncio.sleep(min(2.0**attempt, 30.0))
 
 
 async def live(job_id: str) -> bool:
@@ -171,6 +201,7 @@ class Engine:
         """`on_over` is called when a job no longer holds its place at the API."""
         global _life, _on_over, _leaving
         _life, _on_over, _leaving = life, on_over, False
+        _running.clear()
         self._url = sa.make_url(url)
         self._sqlite: sa.Engine | None = None
         self._slot = slot
@@ -183,7 +214,7 @@ class Engine:
             application_version=_FLOW,
             executor_id=owner_of(self._slot),
             dbos_system_schema=schema_of(self._slot),
-            max_executor_threads=16,
+            max_executor_threads=8,
             log_level="WARNING",
             notification_listener_polling_interval_sec=1.0,
             scheduler_polling_interval_sec=3600.0,
@@ -212,6 +243,10 @@ class Engine:
 
     async def start_redelivery(self, job_id: str) -> None:
         await _apart(_begin(redeliver, f"{_anew(job_id)}{_REDELIVER}", job_id))
+
+    def here(self) -> set[str]:
+        """Ids of the jobs that run, or are redelivered, in this process by now."""
+        return set(_running)
 
     async def under_way(self) -> set[str]:
         """Ids of the jobs that the engine still runs, or will go on with."""

@@ -47,7 +47,7 @@ class Database:
         # Readers take no write lock: in WAL mode they never wait for a writer.
         self._reading = self.engine.execution_options(reading=True)
         self._lanes = self._all_lanes(run_lanes)
-        self._writers = ThreadPoolExecutor(8, "easel-write")
+        self._writers = ThreadPoolExecutor(4, "easel-write")
         self._readers = ThreadPoolExecutor(2 if self.is_sqlite else 4, "easel-read")
         self._closing = False
 
