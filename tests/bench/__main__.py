@@ -223,6 +223,7 @@ async def on_the_heart(ground: heart.Ground) -> list[Row]:
         Row("jobs per second, accepted to closed", f"{rate:.0f}", "≥ 100", rate >= 100),
         Row("  slowest and fastest run", f"{full[0].per_second:.0f} to {full[-1].per_second:.0f}", ""),
         Row("CPU per job, ours", f"{heart.median(full, lambda one: one.cpu / one.closed) * 1000:.1f} ms", ""),
+        Row("where ours goes", _shares(full[len(full) // 2].parts), ""),
         Row(
             "CPU per job, the server's", f"{heart.median(full, lambda one: one.server / one.closed) * 1000:.1f} ms", ""
         ),
@@ -230,6 +231,10 @@ async def on_the_heart(ground: heart.Ground) -> list[Row]:
         bound("asked → submit p99 at 10 jobs/s", p99, 200, "ms", 0),
         *[row for jobs in (1000, 5000) for row in rows_of(jobs, await heart.waiting(ground, jobs))],
     ]
+
+
+def _shares(parts: dict[str, float]) -> str:
+    return ", ".join(f"{part} {share:.0%}" for part, share in parts.items() if share >= 0.03)
 
 
 def rows_of(jobs: int, waiting: heart.Measured) -> list[Row]:

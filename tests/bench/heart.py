@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
@@ -61,6 +62,14 @@ class Measured:
     def share(self) -> float:
         """Of one core, ours."""
         return self.cpu / self.seconds
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """What takes which share of our CPU, the largest first."""
+        spent: Counter[str] = Counter()
+        for one in self.seen:
+            spent.update(one.parts)
+        return {part: each / spent.total() for part, each in spent.most_common()}
 
     @property
     def submitted(self) -> list[float]:

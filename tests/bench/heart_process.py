@@ -11,10 +11,12 @@ import gc
 import json
 import random
 import sys
+import threading
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import psutil
 import uvloop
 
 from bot import logs
@@ -58,6 +60,8 @@ class Seen:
     """From the ask until the submit begins, of each job that was."""
     answered: list[float] = field(default_factory=list)
     """From the ask until the end is shown."""
+    parts: dict[str, float] = field(default_factory=dict)
+    """CPU by what its threads are for."""
 
 
 class Crowd:
@@ -134,9 +138,31 @@ async def fill(crowd: Crowd, load: Load, start: float) -> Seen:
 
 async def _measured(crowd: Crowd, since: float, window: float) -> Seen:
     await _until(since)
-    cpu = time.process_time()
+    cpu, parts = time.process_time(), _parts()
     await _until(since + window)
-    return crowd.seen(since, cpu)
+    seen = crowd.seen(since, cpu)
+    return replace(seen, parts={name: spent - parts.get(name, 0.0) for name, spent in _parts().items()})
+
+
+PARTS = {
+    "MainThread": "event loop",
+    "dbos": "engine",
+    "easel-accept": "accepting",
+    "easel-run": "jobs' rows",
+    "easel-write": "jobs' rows",
+    "easel-read": "reading",
+}
+"""By the beginning of a thread's name."""
+
+
+def _parts() -> dict[str, float]:
+    names = {thread.native_id: thread.name for thread in threading.enumerate()}
+    found: dict[str, float] = {}
+    for thread in psutil.Process().threads():
+        name = names.get(thread.id, "")
+        part = next((part for beginning, part in PARTS.items() if name.startswith(beginning)), "other")
+        found[part] = found.get(part, 0.0) + thread.user_time + thread.system_time
+    return found
 
 
 async def _until(moment: float) -> None:
