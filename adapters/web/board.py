@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 PAGE = 50
 MOST_ENDED = 1000
+"""Also of those that were taken away."""
 
 
 @dataclass(slots=True)
@@ -49,6 +50,8 @@ class Board:
         self._hub = hub
         self._live: dict[str, _Live] = {}
         self._ended: OrderedDict[str, Card] = OrderedDict()
+        self._gone: OrderedDict[str, None] = OrderedDict()
+        """Messages that were taken away: what was read of them before is not shown any more."""
         self._news = News(easel.bell, self._hear, self._start_over)
         self._elsewhere = Elsewhere(easel.store.by_message, self._tell, lambda: len(hub) > 0)
 
@@ -174,6 +177,8 @@ class Board:
 
     def _tell(self, record: Record) -> bool:
         """Whether it is still under way."""
+        if record.message_key in self._gone:  # its row was read before
+            return False
         own = self._message(record, mine=True)
         other = None if record.job.private else {**own, "mine": False}
         self._hub.tell("message", record.message_key, record.job.requester.id, own, other)
@@ -182,6 +187,9 @@ class Board:
     def _remove(self, key: str) -> None:
         self._live.pop(key, None)
         self._elsewhere.forget(key)
+        self._gone[key] = None
+        if len(self._gone) > MOST_ENDED:
+            self._gone.popitem(last=False)
         gone = {"key": key}
         self._hub.tell("removed", key, "", gone, gone)
 

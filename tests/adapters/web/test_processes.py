@@ -11,8 +11,10 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
+from adapters.web.news import Changed
 from bot.guard import Policy
 from bot.images import Flag
+from bot.store import Record
 from tests.adapters.web.house import Playground
 from tests.adapters.web.test_uploads import png
 from tests.adapters.web.visitor import Json, Visitor, Window
@@ -110,6 +112,32 @@ async def test_delete_takes_it_away_everywhere(here: Playground, there: Playgrou
     for window in (one, two):
         await window.until(lambda it: key not in it.messages)
     assert (await ben.get("/api/start"))["messages"] == []
+
+
+async def test_what_is_taken_away_while_its_row_is_read_does_not_come_back(here: Playground, there: Playground) -> None:
+    ana, ben = await here.visitor(), await there.visitor()
+    window = await ben.window()
+    key = await ana.drawing("a red fox")
+    message = await window.over(key)
+    board = there.platform._any_home().board
+    find, read, go_on = board._elsewhere._find, asyncio.Event(), asyncio.Event()
+
+    async def slowly(key: str) -> Record | None:
+        record = await find(key)
+        read.set()
+        await go_on.wait()
+        return record
+
+    board._elsewhere._find = slowly
+    board._hear(Changed(key))
+    await read.wait()
+    await (await at(there, ana)).press(message, "delete")
+    await window.until(lambda it: key not in it.messages)
+    go_on.set()
+    board._elsewhere._find = find
+    after = await ana.drawing("a blue whale")
+    await window.over(after)
+    assert list(window.messages) == [after]
 
 
 async def test_covered_at_one_it_is_covered_everywhere(here: Playground, there: Playground) -> None:
