@@ -9,16 +9,14 @@ workflows are frozen, and a changed flow gets a new name.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import itertools
 import logging
 import secrets
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 import structlog
@@ -40,43 +38,29 @@ _FLOW = "1"
 
 _life: Life
 _on_over: Callable[[str], None]
-_runs: set[asyncio.Task[object]] = set()
-"""The tasks of runs under way, so that a stop can end them before what they use is closed."""
-_running: Counter[str] = Counter()
-"""Job ids of runs in this process. The engine's own tables may call one pending that a lost database has ended."""
+_runs: dict[asyncio.Task[Any], str] = {}
+"""The tasks of runs under way, each with its job's id: a stop ends them before what they use is closed, and the engine's
+own tables may call one pending that a lost database has ended."""
 _leaving = False
 """Set by a stop: the engine takes the loop's threads with it, so what still runs fails at its next file."""
 
 
 @DBOS.workflow(name="job", max_recovery_attempts=None, serialization_type=_PORTABLE)
 async def job(job_id: str) -> None:
-    with _here(job_id):
-        try:
-            if not await live(job_id):
-                await _redelivery(f"{DBOS.workflow_id}{_REDELIVER}", job_id)
-        finally:
-            _on_over(job_id)
+    try:
+        if not await live(job_id):
+            await _ours(job_id, _redelivery(f"{DBOS.workflow_id}{_REDELIVER}", job_id))
+    finally:
+        _on_over(job_id)
 
 
 @DBOS.workflow(name="redeliver", max_recovery_attempts=None, serialization_type=_PORTABLE)
 async def redeliver(job_id: str) -> None:
-    with _here(job_id):
-        try:
-            await _ours(_life.redeliver(job_id))
-        finally:
-            # After a crash the queue may have let it in once more, and its own run, which is over, will not say so.
-            _on_over(job_id)
-
-
-@contextlib.contextmanager
-def _here(job_id: str) -> Iterator[None]:
-    _running[job_id] += 1
     try:
-        yield
+        await _ours(job_id, _life.redeliver(job_id))
     finally:
-        _running[job_id] -= 1
-        if not _running[job_id]:
-            del _running[job_id]
+        # After a crash the queue may have let it in once more, and its own run, which is over, will not say so.
+        _on_over(job_id)
 
 
 async def _redelivery(name: str, job_id: str) -> None:
@@ -95,17 +79,17 @@ async def _redelivery(name: str, job_id: str) -> None:
 async def live(job_id: str) -> bool:
     """True when the answer is out."""
     try:
-        return await _ours(_through_faults(_life.live, job_id))
+        return await _ours(job_id, _through_faults(_life.live, job_id))
     except Exception:
         log.exception("job broken", job=job_id)
         return False  # the person still gets an answer
 
 
-async def _ours(coroutine: Coroutine[object, object, T]) -> T:
+async def _ours(job_id: str, coroutine: Coroutine[object, object, T]) -> T:
     """Run as a task that `Engine.close` can end."""
     task = asyncio.create_task(coroutine)
-    _runs.add(task)
-    task.add_done_callback(_runs.discard)
+    _runs[task] = job_id
+    task.add_done_callback(_runs.pop)
     return await task
 
 
@@ -201,7 +185,6 @@ class Engine:
         """`on_over` is called when a job no longer holds its place at the API."""
         global _life, _on_over, _leaving
         _life, _on_over, _leaving = life, on_over, False
-        _running.clear()
         self._url = sa.make_url(url)
         self._sqlite: sa.Engine | None = None
         self._slot = slot
@@ -246,7 +229,7 @@ class Engine:
 
     def here(self) -> set[str]:
         """Ids of the jobs that run, or are redelivered, in this process by now."""
-        return set(_running)
+        return set(_runs.values())
 
     async def under_way(self) -> set[str]:
         """Ids of the jobs that the engine still runs, or will go on with."""
