@@ -15,7 +15,7 @@ from adapters.wavespeed import faults
 from bot.standing import STEP_DOWN
 from bot.store import migrate
 from tests.scenarios.easel_process import ROOT, EaselProcess
-from tests.scenarios.fleet import ADOPT_AFTER, fleet
+from tests.scenarios.fleet import ADOPT_AFTER, Fleet, fleet
 
 pytestmark = pytest.mark.processes
 
@@ -106,13 +106,18 @@ async def test_what_a_gateway_accepted_waits_for_a_worker(postgres_url: str, tmp
         assert "easel-2" in await here.owners()
 
 
+async def stop_at_work(here: Fleet, slot: int) -> None:
+    """Once people have asked at both."""
+    for number in range(3):
+        await here.imagine(slot, f"a fox {slot}{number}")
+        await here.imagine(1 - slot, f"a whale {slot}{number}")
+    assert await here.bots[slot].stop() < 10
+
+
 async def test_a_rolling_restart_loses_no_command(postgres_url: str, tmp_path: Path) -> None:
     async with fleet(2, postgres_url, tmp_path, seconds=1.5) as here:
         for slot in (0, 1):
-            for number in range(3):
-                await here.imagine(slot, f"a fox {slot}{number}")
-                await here.imagine(1 - slot, f"a whale {slot}{number}")
-            assert await here.bots[slot].stop() < 10
+            await stop_at_work(here, slot)
             await here.bots[slot].start()
         await here.end_well()
 
@@ -180,10 +185,7 @@ async def test_an_upgrade_of_one_after_the_other_loses_no_command(postgres_url: 
     later = a_later_version(tmp_path / "later")
     async with fleet(2, postgres_url, tmp_path, seconds=1.5) as here:
         for slot in (0, 1):
-            for number in range(3):
-                await here.imagine(slot, f"a fox {slot}{number}")
-                await here.imagine(1 - slot, f"a whale {slot}{number}")
-            assert await here.bots[slot].stop() < 10
+            await stop_at_work(here, slot)
             here.bots[slot].root = later
             await here.bots[slot].start()
             await here.imagine(1 - slot, f"an owl {slot}")  # at the old one, with the new tables
