@@ -186,8 +186,8 @@ async def opened(settings: Settings, backend: Backend, platforms: Sequence[Platf
         if isinstance(standing, Held):
             stack.callback(_leave, standing)
             _listen(standing, bell, intake, runs=settings.role != "gateway")
+            standing.stays()
         intake.pump()
-        standing.stays()
         async with background(
             life.brake.watch(),
             _refresh(life),

@@ -437,7 +437,8 @@ class Intake:
         self._left_at = time.monotonic()
         before = self._here()
         ours = await self._life.store.ours()
-        waiting, inside = before[0] | self._here()[0], before[1] | self._here()[1]
+        after = self._here()
+        waiting, inside = before[0] | after[0], before[1] | after[1]
         left = {
             (job_id, stage)
             for job_id, stage in ours.items()

@@ -63,9 +63,6 @@ class Standing(Protocol):
     async def hold(self) -> None:
         """Return once it is sure that our jobs are ours; at once, but for a while after the database was away."""
 
-    def stays(self) -> None:
-        """We are at work."""
-
 
 class Alone:
     """On SQLite: the data folder's lock lets in one process, for good."""
@@ -76,9 +73,6 @@ class Alone:
     silent_for = 0.0
 
     async def hold(self) -> None:
-        return
-
-    def stays(self) -> None:
         return
 
 
@@ -204,7 +198,7 @@ class Held:
     def _check_alike(self, peer: Peer) -> None:
         """One that believes to be alone keeps limits by itself, and shards are divided by the number. Whoever draws may
         have to show anybody's picture, and its progress."""
-        if peer.silent_for >= SILENT:
+        if not self._is_there(peer):
             return
         if peer.of != self._lease.of:
             raise BadSettings(

@@ -53,7 +53,7 @@ class BusyPlatform(QuietPlatform):
 @asynccontextmanager
 async def asked(postgres_url: str, root: Path, platform: BusyPlatform) -> AsyncIterator[Easel]:
     """Three jobs, in one process on Postgres."""
-    url = new_database(postgres_url).replace("postgresql+psycopg", "postgresql")
+    url = new_database(postgres_url)
     settings = Settings(data_dir=root, database_url=url, _env_file=None)
     backend = QuietBackend(seconds=0.05, at_once=5)
     async with app.opened(settings, backend, [platform]) as easel:

@@ -179,7 +179,7 @@ async def test_finished_runs_are_forgotten_by_the_engine(
     monkeypatch.setattr(app, "FIRST_SWEEP", 0.5)
     monkeypatch.setattr(app, "SWEEP_EVERY", 0.5)
     monkeypatch.setattr(app, "WORKFLOWS_KEPT", timedelta(0))
-    url = new_database(postgres_url).replace("postgresql+psycopg", "postgresql") if kind == "postgres" else ""
+    url = new_database(postgres_url) if kind == "postgres" else ""
     settings = Settings(data_dir=tmp_path, database_url=url, _env_file=None)
     backend, platform = QuietBackend(seconds=0.05, at_once=5), QuietPlatform()
     with capture_logs() as said:
