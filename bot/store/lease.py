@@ -32,18 +32,16 @@ _OPEN = """
         owner = excluded.owner, role = excluded.role, "of" = excluded."of", dead_after = excluded.dead_after,
         serves = excluded.serves, draws = false, beat_at = excluded.beat_at
 """
-_PEERS = """
-    SELECT slot, role, "of", dead_after, serves, draws, beat_at, extract(epoch FROM clock_timestamp()) - beat_at FROM slots
-"""
-_BEAT = """
+_PEER = 'slot, role, "of", dead_after, serves, draws, beat_at, extract(epoch FROM clock_timestamp()) - beat_at'
+"""As `Lease._peer` takes it."""
+_PEERS = f"SELECT {_PEER} FROM slots"  # noqa: S608 - our own words
+_BEAT = f"""
     WITH mine AS (
         UPDATE slots SET draws = %s, beat_at = extract(epoch FROM clock_timestamp())
         WHERE slot = %s AND owner = %s RETURNING slot
     )
-    SELECT (SELECT count(*) FROM mine), slot, role, "of", dead_after, serves, draws, beat_at,
-           extract(epoch FROM clock_timestamp()) - beat_at
-    FROM slots ORDER BY slot
-"""
+    SELECT (SELECT count(*) FROM mine), {_PEER} FROM slots ORDER BY slot
+"""  # noqa: S608 - our own words
 _HOLDER = "SELECT owner, extract(epoch FROM clock_timestamp()) - beat_at FROM slots WHERE slot = %s FOR UPDATE"
 _END_SESSIONS = (  # and wait until they have: what one was committing is there before we look
     "SELECT pg_terminate_backend(pid, 200) FROM pg_stat_activity "
