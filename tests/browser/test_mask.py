@@ -150,6 +150,7 @@ async def test_a_mask_is_changed_later_and_a_reload_keeps_both(visit: Visit, sha
     await ana.button("Paint a mask").click()
     await stroke(ana, (0.1, 0.2), (0.9, 0.2))
     await ana.button("Use this mask").click()
+    await expect(ana.page.get_by_role("group", name="Mask")).to_be_visible()
     await ana.field.fill("/edit two lines")
     await ana.reload()
     await expect(ana.field).to_have_value("/edit two lines")
@@ -157,6 +158,34 @@ async def test_a_mask_is_changed_later_and_a_reload_keeps_both(visit: Visit, sha
     await stroke(ana, (0.1, 0.7), (0.9, 0.7))
     await ana.button("Use this mask").click()
     await edited(ana, "two lines")
+    mask = sent_mask(shared)
+    assert [at(mask, 0.5, y) for y in (0.2, 0.45, 0.7)] == [WHITE, BLACK, WHITE]
+
+
+async def test_what_is_sent_as_the_editor_closes_takes_the_new_mask(
+    visit: Visit, shared: Playground, photo: Path
+) -> None:
+    ana = await visit()
+    await add(ana, photo)
+    await ana.button("Paint a mask").click()
+    await stroke(ana, (0.1, 0.2), (0.9, 0.2))
+    await ana.button("Use this mask").click()
+    await expect(ana.page.get_by_role("group", name="Mask")).to_be_visible()
+    await ana.field.fill("/edit a second line")
+    await ana.button("Change the mask").click()
+    await stroke(ana, (0.1, 0.7), (0.9, 0.7))
+    await ana.page.evaluate(
+        """() => {
+            const close = HTMLDialogElement.prototype.close;
+            HTMLDialogElement.prototype.close = function () {
+                close.call(this);
+                const enter = new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true });
+                document.getElementById("say").dispatchEvent(enter);
+            };
+        }"""
+    )
+    await ana.button("Use this mask").click()
+    await expect(ana.message("a second line").locator(".picture.here")).to_be_visible(timeout=WAIT)
     mask = sent_mask(shared)
     assert [at(mask, 0.5, y) for y in (0.2, 0.45, 0.7)] == [WHITE, BLACK, WHITE]
 

@@ -73,12 +73,12 @@ export class Attachments {
     return this.under;
   }
 
-  /** Opens the mask editor on the picture. */
-  async editMask() {
-    const blob = await this.paint(this.image, this.mask);
-    if (!blob) return;
-    await this.handIn(
+  /** Opens the mask editor on the picture. What is sent from now on waits for its mask: the old one is still shown. */
+  editMask() {
+    return this.handIn(
       async () => {
+        const blob = await this.paint(this.image, this.mask);
+        if (!blob) return;
         this.mask = await this.upload(blob, "mask.png");
         announce("The mask is added");
       },

@@ -1,4 +1,5 @@
 // The mask editor: what is painted is redrawn. By pointer, touch or keyboard alone.
+import { Trouble } from "./api.js";
 import { exported, imported, Strokes } from "./brush.js";
 import { dialog } from "./dialogs.js";
 import { h, icon, isMac, newId } from "./dom.js";
@@ -6,9 +7,14 @@ import { announce } from "./live.js";
 
 const STEP = 0.01; // of the longer side, by an arrow key; ten times that with Shift
 
-/** Paints on `image` `{url, name}`, going on from `mask` if there is one. Resolves to a PNG of its size, or null. */
+/**
+ * Paints on `image` `{url, name}`, going on from `mask` if there is one. Resolves to a PNG of its size, or null;
+ * rejects with Trouble if the image can't be shown.
+ */
 export async function paintMask(image, mask) {
-  const picture = await loaded(image.url);
+  const picture = await loaded(image.url).catch(() => {
+    throw new Trouble("This picture can't be shown any more. Please add it again.");
+  });
   const before = mask ? await loaded(mask.url).catch(() => null) : null;
   return new Promise((resolve) => new Editor(image, picture, before, resolve));
 }
