@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from adapters.wavespeed.faults import Script
 from tests.browser.conftest import Visit
@@ -45,6 +45,21 @@ async def test_a_lora_and_a_size_are_chosen_from_the_lists_and_the_picture_has_t
     await expect(message).to_contain_text("yarn:1")
     (sent,) = inputs(shared, "a red fox, yarn art style")
     assert sent["loras"]
+
+
+async def test_tab_takes_what_is_offered_for_what_was_typed_even_if_that_comes_late(visit: Visit) -> None:
+    ana = await visit()
+    held: list[Route] = []
+    await ana.field.press_sequentially("/imagine a lark --lora ")
+    await expect(ana.page.get_by_role("option", name=re.compile("^yarn"))).to_be_visible()
+    await ana.page.route("**/api/suggest*", lambda route: held.append(route))
+    await ana.field.press_sequentially("koda")
+    await ana.field.press("Tab")
+    await expect(ana.field).to_have_value("/imagine a lark --lora koda")
+    for route in held:
+        await route.continue_()
+    await expect(ana.page.get_by_role("option")).to_have_count(0)
+    await expect(ana.field).to_have_value("/imagine a lark --lora koda ")
 
 
 async def test_it_shows_how_far_it_is_with_a_clock_that_runs(visit: Visit, shared: Playground) -> None:

@@ -105,6 +105,29 @@ async def tab_to(page: Page, name: str, *, back: bool = False) -> None:
     raise AssertionError(f"{name} is not reached; only {seen}")
 
 
+async def test_what_is_focused_as_a_window_closes_keeps_the_focus(visit: Visit) -> None:
+    ana = await visit()
+    message = await ana.drawn("a clay jug")
+    await message.locator(".open").click()
+    await ana.button("Use command", ana.dialog).click()
+    await expect(ana.dialog).to_have_count(0)
+    await expect(ana.field).to_be_focused()
+    await ana.field.fill("")
+    await ana.button("Edit prompt", message).click()
+    await ana.page.evaluate(
+        """() => {
+            const close = HTMLDialogElement.prototype.close;
+            HTMLDialogElement.prototype.close = function () {
+                close.call(this);
+                document.getElementById("say").focus();
+            };
+        }"""
+    )
+    await ana.button("Close", ana.dialog).click()
+    await expect(ana.dialog).to_have_count(0)
+    await expect(ana.field).to_be_focused()
+
+
 async def test_from_the_first_word_to_the_last_button_by_keyboard_alone(visit: Visit) -> None:
     ana = await visit()
     keyboard = ana.page.keyboard

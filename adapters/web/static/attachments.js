@@ -23,6 +23,7 @@ export class Attachments {
     this.mask = null;
     this.file = null;
     this.under = Promise.resolve();
+    this.newest = 0; // counts what was done here: what comes back late changes nothing any more
     if (key) this.restore();
   }
 
@@ -34,21 +35,29 @@ export class Attachments {
     this.render();
   }
 
-  /** Hands a file in. Says itself what went wrong. */
+  /** Hands a file in. Says itself what went wrong, and leaves what was there before then. */
   add(file) {
+    const { image, mask, file: from } = this;
+    const before = image?.id ? { image, mask, file: from } : { image: null, mask: null, file: null };
     return this.handIn(
       async () => {
         if (!KINDS.test(file.type)) throw new Trouble("That is no picture that I can read: PNG, JPEG and WebP work.");
-        this.pending = URL.createObjectURL(file);
-        this.image = { id: "", name: file.name || "picture", url: this.pending };
-        this.mask = null;
+        this.show(URL.createObjectURL(file));
+        this.image = { id: "", name: file.name || "picture", url: this.shown };
+        this.mask = this.file = null;
         this.render();
-        this.image = await this.upload(file, file.name || "picture");
-        this.file = this.parameters && (await carriesParameters(file)) ? file : null;
-        announce(`Added ${this.image.name}, ${this.image.width} by ${this.image.height}`);
+        const added = await this.upload(file, file.name || "picture");
+        return { image: added, file: this.parameters && (await carriesParameters(file)) ? file : null };
       },
-      () => (this.image = null),
+      (added) => `Added ${added.image.name}, ${added.image.width} by ${added.image.height}`,
+      before,
     );
+  }
+
+  /** The file itself, as long as it is being handed in; it is given back then. */
+  show(url) {
+    if (this.shown) URL.revokeObjectURL(this.shown);
+    this.shown = url;
   }
 
   async upload(blob, name) {
@@ -56,21 +65,41 @@ export class Attachments {
     return { ...kept, url: `/api/uploads/${kept.id}` };
   }
 
-  handIn(work, undo) {
+  /**
+   * Takes over what `work` resolves to and tells it by `words`; where it fails, `instead`. Nothing of both if it comes
+   * too late. What is being sent meanwhile waits for it, and is not sent if it fails. Resolves to whether it holds.
+   */
+  handIn(work, words, instead) {
     this.trouble("");
-    this.under = work()
-      .catch((error) => {
-        undo();
+    const mine = ++this.newest;
+    const take = (values) => {
+      this.show("");
+      Object.assign(this, values);
+      this.keep();
+      this.render();
+    };
+    this.under = work().then(
+      (values) => {
+        if (mine !== this.newest) return false;
+        take(values);
+        if (values) announce(words(values));
+        return Boolean(values);
+      },
+      (error) => {
+        if (mine === this.newest) {
+          this.under = Promise.resolve(); // the next try to send is one without it
+          take(instead);
+        }
         if (!(error instanceof Trouble)) throw error;
+        if (mine !== this.newest) return false;
         this.trouble(error.message);
-      })
-      .finally(() => {
-        if (this.pending) URL.revokeObjectURL(this.pending);
-        this.pending = "";
-        this.keep();
-        this.render();
-      });
-    return this.under;
+        throw new Trouble(error.message); // never `offline`: what is sent again would be another request
+      },
+    );
+    return this.under.catch((error) => {
+      if (!(error instanceof Trouble)) throw error;
+      return false;
+    });
   }
 
   /** Opens the mask editor on the picture. What is sent from now on waits for its mask: the old one is still shown. */
@@ -78,21 +107,26 @@ export class Attachments {
     return this.handIn(
       async () => {
         const blob = await this.paint(this.image, this.mask);
-        if (!blob) return;
-        this.mask = await this.upload(blob, "mask.png");
-        announce("The mask is added");
+        return blob && { mask: await this.upload(blob, "mask.png") };
       },
-      () => (this.mask = null),
+      () => "The mask is added",
+      { mask: null },
     );
   }
 
-  /** `{image, mask}` as they are sent, once they are handed in. */
+  /** `{image, mask}` as they are sent, once they are handed in. Rejects with Trouble if they could not be. */
   async ids() {
-    await this.under;
+    let under = null;
+    while (under !== this.under) {
+      ({ under } = this);
+      await under;
+    }
     return { ...(this.image?.id ? { image: this.image.id } : {}), ...(this.mask?.id ? { mask: this.mask.id } : {}) };
   }
 
   clear() {
+    this.newest += 1;
+    this.show("");
     this.image = this.mask = this.file = null;
     this.keep();
     this.render();
@@ -103,6 +137,7 @@ export class Attachments {
   }
 
   dropMask() {
+    this.newest += 1;
     this.mask = null;
     this.keep();
     this.render();

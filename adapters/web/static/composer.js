@@ -70,9 +70,9 @@ export class Composer {
     const mine = ++this.asked;
     if (!state.commands.length || this.field.selectionStart !== this.field.selectionEnd) return;
     const context = reading(this.field.value, this.field.selectionStart, this.recent());
-    // What was offered for the text before must not be taken by Enter while the answer for this one is under way.
+    // What was offered for the text before must not be taken by a key while the answer for this one is under way.
     if (context.kind !== this.kind || context.from !== this.from) this.offers.close();
-    else this.offers.mark(-1);
+    else this.offers.outdate();
     Object.assign(this, { kind: context.kind, from: context.from });
     const { items, first, hint } = await offered(context).catch(() => ({ items: [], first: false, hint: "" }));
     if (mine !== this.asked || document.activeElement !== this.field) return;

@@ -6,7 +6,10 @@ import { at, h, icon, newId } from "./dom.js";
 import { frame, isCovered } from "./pictures.js";
 import { offer, state } from "./state.js";
 
-/** A modal window with a title. Closes by Esc, by its button, and by `close`; focus goes back to where it was. */
+/**
+ * A modal window with a title. Closes by Esc, by its button, and by `close`; focus goes back to where it was, unless
+ * it has already gone somewhere else: the close event comes later than the end, and people's keys before it.
+ */
 export function dialog(title, body, { kind = "", closed = () => {} } = {}) {
   const back = document.activeElement;
   const id = newId("title");
@@ -26,8 +29,9 @@ export function dialog(title, body, { kind = "", closed = () => {} } = {}) {
     h("div", { class: "window-body" }, body),
   );
   window.addEventListener("close", () => {
+    const lost = document.activeElement === document.body || window.contains(document.activeElement);
     window.remove();
-    if (back?.isConnected) back.focus({ preventScroll: true });
+    if (lost && back?.isConnected) back.focus({ preventScroll: true });
     closed();
   });
   window.addEventListener("mousedown", (event) => event.target === window && window.dataset.light && window.close());

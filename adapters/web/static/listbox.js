@@ -14,6 +14,8 @@ export class Offers {
     this.take = take;
     this.items = [];
     this.active = -1;
+    this.stale = false; // they were offered for a text that has changed since
+    this.wanted = false; // Tab was pressed meanwhile: it means the first of the new ones
     list.addEventListener("mousedown", (event) => event.preventDefault()); // keeps the focus in the field
     list.addEventListener("click", (event) => {
       const place = [...list.children].indexOf(event.target.closest("[role=option]"));
@@ -36,20 +38,31 @@ export class Offers {
 
   /** Shows items `{label, detail, note}`; with `first` the first one is chosen at once. */
   show(items, { first = false } = {}) {
+    const { wanted } = this;
     this.items = items;
+    this.stale = this.wanted = false;
     if (!items.length) return this.close();
     this.list.replaceChildren(...items.map((item, place) => option(item, `${this.list.id}-${place}`)));
     if (!this.open && !this.combobox) announce(items.length === 1 ? "1 completion" : `${items.length} completions`);
     this.box.hidden = false;
     this.expanded(true);
     this.mark(first ? 0 : -1);
+    if (wanted) this.choose(0);
     return undefined;
+  }
+
+  /** Keeps on screen what is there until the new ones come, but no key takes any of it. */
+  outdate() {
+    this.stale = true;
+    this.wanted = false;
+    this.mark(-1);
   }
 
   close() {
     this.box.hidden = true;
     this.items = [];
     this.active = -1;
+    this.stale = this.wanted = false;
     this.expanded(false);
     this.field.removeAttribute("aria-activedescendant");
   }
@@ -91,7 +104,8 @@ export class Offers {
           this.close(); // before the focus looks for where to go
           return false;
         }
-        this.choose(Math.max(0, this.active));
+        if (this.stale && this.active < 0) this.wanted = true;
+        else this.choose(Math.max(0, this.active));
         break;
       case "Enter":
         if (this.active < 0 || event.shiftKey || this.items[this.active].complete) return false;
@@ -140,6 +154,7 @@ export function completed(field, load, taken = () => {}) {
   let asked = 0;
   const refresh = async () => {
     const mine = ++asked;
+    offers.outdate();
     const items = await load(field.value).catch(() => []);
     if (mine === asked && document.activeElement === field) offers.show(items);
   };

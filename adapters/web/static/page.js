@@ -83,8 +83,8 @@ function taken(what, item) {
 /** A picture of the channel becomes the one to start from, with a mask to be painted on it. */
 async function maskOn(picture, { short = "" }) {
   await guarded(async () => {
-    await attachments.add(await fetched(picture.url, `easel-${short || "picture"}-${picture.index}.png`));
-    if (attachments.image?.id) await attachments.editMask();
+    const file = await fetched(picture.url, `easel-${short || "picture"}-${picture.index}.png`);
+    if (await attachments.add(file)) await attachments.editMask();
     at("say").focus();
   });
 }

@@ -1,0 +1,109 @@
+"""The picture to start from while it is still being handed in: what comes back late, and what fails."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.async_api import Route, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.playground import Playground
+from tests.browser.visitor import WAIT, Visitor
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+class Uploads:
+    """Holds a page's uploads back: each one goes on, or fails, when it is told so."""
+
+    def __init__(self) -> None:
+        self.held: list[Route] = []
+
+    async def hold(self, person: Visitor) -> None:
+        await person.page.route("**/api/uploads", self._hold)
+
+    async def _hold(self, route: Route) -> None:
+        self.held.append(route)
+
+    async def come(self, count: int) -> None:
+        async with asyncio.timeout(8):
+            while len(self.held) < count:
+                await asyncio.sleep(0.01)
+
+
+def picture(folder: Path, name: str, width: int, height: int) -> Path:
+    Image.new("RGB", (width, height), "teal").save(folder / name)
+    return folder / name
+
+
+async def choose(person: Visitor, file: Path) -> None:
+    await person.page.locator("#file").set_input_files(file)
+
+
+async def test_of_two_pictures_the_later_one_stays_whichever_is_handed_in_first(visit: Visit, tmp_path: Path) -> None:
+    ana, uploads = await visit(), Uploads()
+    await uploads.hold(ana)
+    await choose(ana, picture(tmp_path, "first.png", 640, 480))
+    await uploads.come(1)
+    await choose(ana, picture(tmp_path, "second.png", 800, 600))
+    await uploads.come(2)
+    for route in reversed(uploads.held):
+        async with ana.page.expect_response("**/api/uploads"):
+            await route.continue_()
+    await expect(ana.page.locator("#attached")).to_contain_text("800×600")
+    await expect(ana.page.locator("#attached")).not_to_contain_text("first.png")
+
+
+async def test_what_was_removed_while_it_was_handed_in_stays_away(visit: Visit, tmp_path: Path) -> None:
+    ana, uploads = await visit(), Uploads()
+    await uploads.hold(ana)
+    await choose(ana, picture(tmp_path, "harbour.png", 640, 480))
+    await uploads.come(1)
+    await ana.button("Remove harbour.png").click()
+    async with ana.page.expect_response("**/api/uploads"):
+        await uploads.held[0].continue_()
+    await ana.reload()
+    await expect(ana.page.locator("#attached")).to_be_hidden()
+
+
+async def test_a_mask_whose_picture_was_removed_meanwhile_is_not_sent(
+    visit: Visit, shared: Playground, tmp_path: Path
+) -> None:
+    ana, uploads = await visit(), Uploads()
+    await choose(ana, picture(tmp_path, "harbour.png", 640, 480))
+    await ana.button("Paint a mask").click()
+    await ana.page.locator(".paint").click()
+    await uploads.hold(ana)
+    await ana.button("Use this mask").click()
+    await uploads.come(1)
+    await ana.button("Remove harbour.png").click()
+    async with ana.page.expect_response("**/api/uploads"):
+        await uploads.held[0].continue_()
+    await ana.drawn("a harbour without a mask")
+    (sent,) = [it for it in shared.simulator.submits if it.inputs["prompt"] == "a harbour without a mask"]
+    assert not sent.inputs.get("mask_image")
+
+
+async def test_a_line_is_not_sent_when_the_picture_that_it_waits_for_fails(
+    visit: Visit, shared: Playground, tmp_path: Path
+) -> None:
+    ana, uploads = await visit(), Uploads()
+    await choose(ana, picture(tmp_path, "before.png", 640, 480))
+    await expect(ana.page.locator("#attached")).to_contain_text("640×480")
+    await uploads.hold(ana)
+    await choose(ana, picture(tmp_path, "harbour.png", 800, 600))
+    await uploads.come(1)
+    await ana.say("a harbour that waits")
+    ana.offline = True
+    await uploads.held[0].abort()
+    await expect(ana.trouble).to_be_visible()
+    await expect(ana.trouble).not_to_contain_text("press Enter")
+    await expect(ana.field).to_have_value("a harbour that waits")
+    await expect(ana.page.locator("#attached")).to_contain_text("before.png")
+    assert not [it for it in shared.simulator.submits if it.inputs["prompt"] == "a harbour that waits"]
+    await ana.page.unroute("**/api/uploads")
+    await ana.field.press("Enter")
+    await expect(ana.message("a harbour that waits").locator(".picture.here")).to_be_visible(timeout=WAIT)
