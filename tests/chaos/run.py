@@ -47,7 +47,7 @@ async def run(
                 environment=kind.environment,
             ) as here,
         ):
-            await _live(here, kind, jobs)
+            await _live(here, kind, jobs, account)
             await until_closed(here, kind.patience)
             account_of(here, account)
             if not kind.may_end:
@@ -58,13 +58,28 @@ async def run(
     return account
 
 
-async def _live(here: World, kind: Kind, jobs: int) -> None:
+async def _live(here: World, kind: Kind, jobs: int, account: Account) -> None:
     await asyncio.gather(*(bot.start() for bot in here.bots))
     for fault in kind.faults:
+        before = len(here.asked)
+        here.all_taken = here.all_told = False
         async with asyncio.TaskGroup() as group:
             group.create_task(here.ask_all(jobs, jobs / PER_SECOND))
             group.create_task(fault(here))
+        if here.all_taken or here.all_told:
+            await asyncio.to_thread(_promised, here, list(here.asked)[before:], account)
     await _ask_again(here, jobs * len(kind.faults))
+
+
+def _promised(here: World, asked: list[int], account: Account) -> None:
+    """What the fault that is over promised of those who asked. The next one may be a kill, which promises nothing."""
+    _known(here)
+    lines = by_number(here.books.lines(), here.asked)
+    refused = [here.asked[number] for number in asked if number not in lines]
+    if here.all_taken and refused:
+        account.problem(f"refused: {len(refused)} commands: {refused}")
+    if here.all_told and any(not ask.refused for ask in refused):
+        account.problem(f"lost without a word: {[ask for ask in refused if not ask.refused]}")
 
 
 async def _ask_again(here: World, jobs: int) -> None:
@@ -104,11 +119,6 @@ def account_of(here: World, account: Account) -> Account:
     settle(account, Evidence(here.asked, lines, seen, here.simulator))
     if here.long:
         time_out(account, ADOPT_AFTER)
-    refused = [ask for number, ask in here.asked.items() if number not in lines]
-    if here.all_taken and refused:
-        account.problem(f"refused: {len(refused)} commands: {refused}")
-    if here.all_told and any(not ask.refused for ask in refused):
-        account.problem(f"lost without a word: {[ask for ask in refused if not ask.refused]}")
     for crowd in here.crowds:
         for violation in crowd.violations():
             account.problem(f"a rule of the platform was broken: {violation}")

@@ -61,9 +61,9 @@ class World:
     """Jobs that may end as uncertain: the submit lanes for each crash, and what a fault adds."""
     adopted: list[float] = field(default_factory=list)
     all_taken: bool = False
-    """Nobody's command may be lost."""
+    """Nobody's command may be lost while this fault lasts."""
     all_told: bool = False
-    """Whose command is lost is told so."""
+    """Whose command is lost while this fault lasts is told so."""
     all_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
