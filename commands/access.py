@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bot.errors import BadRequest, NotAllowed
 from bot.images import Picture
 from bot.jobs import Finished, Place
-from commands.spec import Turn
+from commands.spec import Options, Turn
 
 if TYPE_CHECKING:
     from bot.easel import Easel
@@ -22,6 +22,17 @@ async def seen(easel: Easel, turn: Turn, text: str) -> Record:
     record = await easel.store.find(text)
     if record is None or not may_see(record, turn):
         raise not_found(text)
+    return record
+
+
+async def of_message(easel: Easel, options: Options) -> Record | None:
+    """The job of the `message` that somebody points at, if it is one of ours.
+
+    People use a message before we hear where the platform put it: then the `job` of its buttons tells, if that is given.
+    """
+    record = await easel.store.by_message(str(options.get("message") or ""))
+    if record is None and (job := str(options.get("job") or "")):
+        return await easel.store.find(job)
     return record
 
 

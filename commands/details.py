@@ -30,7 +30,7 @@ async def press(easel: Easel, turn: Turn, options: Options) -> None:
 async def on_message(easel: Easel, turn: Turn, options: Options) -> None:
     reply = await turn.open(private=True, brief=True)
     async with closed_on_error(reply):
-        record = await easel.store.by_message(str(options.get("message") or ""))
+        record = await access.of_message(easel, options)
         if record is None or not access.may_see(record, turn):
             raise BadRequest("I know nothing of that message: it isn't one of my pictures.")
         await reply.close(card(easel, record))

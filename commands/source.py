@@ -51,7 +51,7 @@ held = Held()
 
 
 async def open_form(easel: Easel, turn: Turn, options: Options) -> None:
-    record = await easel.store.by_message(str(options.get("message") or ""))
+    record = await access.of_message(easel, options)
     if record is not None and access.may_see(record, turn) and access.visible(record, turn):
         await turn.ask(_form(record.job.id, easel, record.job.request.prompt, _choice(record, turn)))
         return

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 async def run(easel: Easel, turn: Turn, options: Options) -> None:
     reply = await turn.open(private=True, brief=True)
     async with closed_on_error(reply):
-        message = str(options.get("message") or "")
-        record = await easel.store.by_message(message)
+        record = await access.of_message(easel, options)
         if record is None or not access.within_reach(record, turn):
             raise BadRequest("I can only cover my own pictures, and that isn't one of them.")
         access.check_may_remove(record, turn, what="cover it")
@@ -28,7 +27,7 @@ async def run(easel: Easel, turn: Turn, options: Options) -> None:
         if record.outcome is None:
             await reply.close(cards.notice("Marked", "The pictures come behind a spoiler."))
             return
-        await turn.hide((await posted(easel, record)).message_key or message)
+        await turn.hide((await posted(easel, record)).message_key or str(options["message"]))
         await reply.close(cards.notice("Covered", "The pictures are behind a spoiler now."))
 
 

@@ -160,7 +160,7 @@ class Dispatch:
             case Kind.SHORTCUT:
                 return Found(self._known(Where.SLASH, typed.DRAWING), {}, asks=True)
             case Kind.ON_MESSAGE:
-                return await self._on_message(asked)
+                return self._on_message(asked)
             case Kind.VIEW:
                 return Found(*modals.submitted(asked.body["view"], self._catalogue, self._easel))
             case _:
@@ -180,19 +180,12 @@ class Dispatch:
             raise BadRequest(_lacking(line.command.name, line.lacks[0]), field=line.lacks[0])
         return Found(line.command, line.options, asks=True)
 
-    async def _on_message(self, asked: Asked) -> Found:
+    def _on_message(self, asked: Asked) -> Found:
         command = self._known(Where.MESSAGE, SHORTCUT_VERBS.get(str(asked.body.get("callback_id")), ""))
-        options: dict[str, object] = {"message": await self._key_of(asked)}
+        options: dict[str, object] = {"message": asked.message_key, "job": asked.job_of_message}
         if asked.pictures:
             options["picture"] = asked.pictures[0]
         return Found(command, options)
-
-    async def _key_of(self, asked: Asked) -> str:
-        """A message is used before we have heard where Slack put it: then its buttons tell whose it is."""
-        if asked.job_of_message and await self._easel.store.by_message(asked.message_key) is None:
-            with contextlib.suppress(LookupError):
-                return (await self._easel.store.get(asked.job_of_message)).message_key
-        return asked.message_key
 
     def _known(self, where: Where, name: str) -> Command:
         command = self._commands.get((where, name))

@@ -279,6 +279,18 @@ async def test_details_on_a_message(home: House) -> None:
     assert "it isn't one of my pictures" in said(turn)
 
 
+async def test_a_message_is_used_before_we_know_where_it_stands(home: House) -> None:
+    """Its buttons tell whose it is; where it stood before, the row may not say any more."""
+    job = await home.job()
+    turn = await home.run("details", Where.MESSAGE, NotingTurn(BEN), message="double:not-known-yet", job=job.id)
+    assert f"Details of {job.short}" in said(turn)
+    turn = await home.run("spoiler", Where.MESSAGE, NotingTurn(BEN), message="double:not-known-yet", job=job.id)
+    assert "Only " in said(turn)
+    assert turn.hidden == []
+    turn = await home.run("spoiler", Where.MESSAGE, NotingTurn(), message="double:not-known-yet", job=job.id)
+    assert turn.hidden == [f"double:{job.id}"]
+
+
 async def test_a_message_is_covered(home: House) -> None:
     job = await home.job()
     turn = await home.run("spoiler", Where.MESSAGE, NotingTurn(), message=f"double:{job.id}")
