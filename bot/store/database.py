@@ -177,8 +177,11 @@ def postgres_engine(url: sa.URL, name: str) -> sa.Engine:
 
 
 def session(name: str) -> dict[str, Any]:
-    """What a connection is opened with, besides its address. `application_name`: see pg_stat_activity."""
-    return {"application_name": name, **KEEP_ALIVE}
+    """What a connection is opened with, besides its address. `application_name`: see pg_stat_activity.
+
+    The client's encoding is named: psycopg gives bytes for text where neither it nor the database has one.
+    """
+    return {"application_name": name, "client_encoding": "UTF8", **KEEP_ALIVE}
 
 
 def sqlite_engine(url: sa.URL, *, synchronous: str = "FULL", own_begin: bool = True) -> sa.Engine:

@@ -23,7 +23,7 @@ def upgrade(database: Database) -> bool:
 
     An older version may be at work meanwhile. A change of a table waits for whoever reads it, such as a backup, and
     everybody else would wait behind it: so it waits for a moment only, again and again. Raises BadSettings when that
-    is in vain, and for a database that a newer version has upgraded.
+    is in vain, for a database that a newer version has upgraded, and for a new one that can't keep every prompt.
     """
     found = current(database)
     if found == head():
@@ -33,6 +33,8 @@ def upgrade(database: Database) -> bool:
             "EASEL_DATABASE_URL: a newer version of Easel has upgraded this database. "
             "Start that version, or restore the backup of before."
         )
+    if found is None and not database.is_sqlite:
+        _check_encoding(database)
     until = time.monotonic() + IN_USE_FOR
     while True:
         try:
@@ -46,6 +48,17 @@ def upgrade(database: Database) -> bool:
                     "Try again when that is over."
                 ) from None
         time.sleep(1.0)
+
+
+def _check_encoding(database: Database) -> None:
+    """Another encoding than UTF-8 has no place for an emoji, and fails where a prompt has one."""
+    with database.engine.connect() as connection:
+        encoding = str(connection.execute(sa.text("SHOW server_encoding")).scalar())
+    if encoding != "UTF8":
+        raise BadSettings(
+            f"EASEL_DATABASE_URL: this database keeps its text as {encoding}, and prompts need UTF8. "
+            "Make it anew: CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8'."
+        )
 
 
 def _run(database: Database) -> bool:

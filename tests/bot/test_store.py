@@ -324,6 +324,17 @@ def test_an_upgrade_lets_others_read_and_write_while_it_waits_for_a_backup(postg
         assert migrations.current(new) == migrations.head()
 
 
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_new_database_that_cant_keep_every_prompt_is_refused_with_the_way_out(
+    encoding: str, postgres_url: str
+) -> None:
+    with (
+        closing(Database(new_database(postgres_url, encoding=encoding))) as database,
+        pytest.raises(BadSettings, match=f"keeps its text as {encoding}, .* ENCODING 'UTF8'"),
+    ):
+        migrations.upgrade(database)
+
+
 def test_a_database_of_a_newer_version_is_refused_and_told(database: Database) -> None:
     with database.engine.begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))

@@ -119,13 +119,14 @@ def postgres(settings: Mapping[str, str] = THROWAWAY) -> Iterator[str]:
         yield server.url
 
 
-def new_database(server: str, like: str | None = None) -> str:
+def new_database(server: str, like: str | None = None, *, encoding: str = "") -> str:
     """A database of its own on this server; a copy of one that nobody is connected to, where that is named."""
     name = f"easel_{uuid4().hex[:12]}"
     url = sa.make_url(server).set(drivername="postgresql+psycopg")
     engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}" + (f" TEMPLATE {like}" if like else "")))
+        kind = f" TEMPLATE template0 LOCALE 'C' ENCODING '{encoding}'" if encoding else ""
+        connection.execute(sa.text(f"CREATE DATABASE {name}" + (f" TEMPLATE {like}" if like else kind)))
     engine.dispose()
     return url.set(database=name).render_as_string(hide_password=False)
 
