@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,13 +30,18 @@ class Playground:
         self.url = ""
         self.lines: list[str] = []
         """What it wrote, of all its starts."""
+        self._port = socket.socket()
+        """Bound, so that nobody else is given it while the bot is away; it never listens, so that the bot still can."""
+        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform == "linux":  # elsewhere two can't be bound to one port
+            self._port.bind(("127.0.0.1", 0))
         self._environment = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("EASEL_", "DISCORD_", "SLACK_", "WAVESPEED_"))
         } | {
             "EASEL_PLATFORMS": "web",
-            "EASEL_HTTP_PORT": "0",
+            "EASEL_HTTP_PORT": str(self._port.getsockname()[1]),
             "EASEL_DATA_DIR": str(data),
             "WAVESPEED_API_KEY": "a-key",
             "WAVESPEED_BASE_URL": simulator.base_url,
@@ -98,6 +104,11 @@ class Playground:
         await self._reading
         self._process = self._reading = None
 
+    async def close(self) -> None:
+        """For good."""
+        await self.kill()
+        self._port.close()
+
     def check(self) -> None:
         """What holds after every test."""
         wrong = [line for line in self.lines if "Traceback" in line or '"a command failed"' in line]
@@ -114,4 +125,4 @@ async def playground(data: Path, *, seconds: float = 0.4, **environment: str) ->
             await made.start()
             yield made
         finally:
-            await made.kill()
+            await made.close()

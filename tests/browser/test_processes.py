@@ -53,7 +53,7 @@ async def shared(browser: Browser, simulator: Simulator, data: Path, server: str
                 person.check()
     finally:
         for process in processes:
-            await process.kill()
+            await process.close()
 
 
 async def test_people_at_several_processes_are_in_one_channel_also_while_one_restarts(

@@ -50,7 +50,7 @@ class Pages:
         for visitor in self._people:
             await visitor.close()
         for process in self.processes:
-            await process.kill()
+            await process.close()
 
 
 @asynccontextmanager
