@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from playwright.async_api import Route, expect
@@ -15,7 +16,7 @@ from tests.browser.visitor import WAIT
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-def inputs(easel: Playground, prompt: str) -> list[dict[str, object]]:
+def inputs(easel: Playground, prompt: str) -> list[dict[str, Any]]:
     """All that was asked of the image API with exactly this prompt."""
     return [dict(submit.inputs) for submit in easel.simulator.submits if submit.inputs["prompt"] == prompt]
 
@@ -200,7 +201,9 @@ async def test_the_form_asks_the_same_as_the_line_it_shows(visit: Visit, shared:
     await form.get_by_label("Seed", exact=True).fill("5")
     await ana.button("Draw", form).click()
     await expect(form).to_have_count(0)
-    await expect(ana.messages.last.locator(".picture.here")).to_be_visible(timeout=WAIT)
-    assert await ana.natural_size(ana.messages.last) == (832, 1216)
-    sent = dict(shared.simulator.submits[-1].inputs)
-    assert (sent["seed"], sent["num_inference_steps"], sent["loras"][0]["scale"]) == (5, 12, 0.8)
+    message = ana.message("a paper boat, flmft style")
+    await expect(message.locator(".picture.here")).to_be_visible(timeout=WAIT)
+    assert await ana.natural_size(message) == (832, 1216)
+    (sent,) = inputs(shared, "a paper boat, flmft style")
+    assert (sent["seed"], sent["num_inference_steps"]) == (5, 12)
+    assert [lora["scale"] for lora in sent["loras"]] == [0.8]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Response, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.playground import Playground
+from tests.browser.playground import Playground, playground
 from tests.browser.visitor import visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -25,12 +26,17 @@ def crowd() -> float:
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
-async def test_the_page_says_what_to_do_and_an_example_is_one_click_away(visit: Visit) -> None:
-    ana = await visit()
-    await expect(ana.page.get_by_role("heading", name="Say what you would like to see")).to_be_visible()
-    await expect(ana.field).to_be_focused()
-    await ana.button("/imagine a red fox in the snow --ar 16:9 --lora yarn:0.8").click()
-    await expect(ana.field).to_have_value("/imagine a red fox in the snow --ar 16:9 --lora yarn:0.8")
+async def test_the_page_says_what_to_do_and_an_example_is_one_click_away(browser: Browser, tmp_path: Path) -> None:
+    async with playground(tmp_path / "data") as easel:  # where nobody has said anything yet
+        ana = await visitor(browser, easel)
+        await ana.come()
+        await expect(ana.page.get_by_role("heading", name="Say what you would like to see")).to_be_visible()
+        await expect(ana.field).to_be_focused()
+        await ana.button("/imagine a red fox in the snow --ar 16:9 --lora yarn:0.8").click()
+        await expect(ana.field).to_have_value("/imagine a red fox in the snow --ar 16:9 --lora yarn:0.8")
+        await ana.page.context.close()
+    ana.check()
+    easel.check()
 
 
 async def test_it_weighs_at_most_150_kb_and_asks_nobody_else(browser: Browser, shared: Playground) -> None:

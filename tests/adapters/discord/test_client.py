@@ -210,7 +210,8 @@ async def test_a_button_of_an_older_process_is_told_kindly(discord: Discord, loc
     data = {"custom_id": "easel:forgotten:01JDX:0", "component_type": 2}
     await local.dispatch("INTERACTION_CREATE", interaction(type=3, data=data, message={"id": "9"}))
     await local.until(lambda: bool(local.of("POST", "/callback")))
-    assert "no longer know" in json.dumps(local.got[-1].body)
+    (told,) = local.of("POST", "/callback")
+    assert "no longer know" in json.dumps(told.body)
 
 
 async def test_ready_means_that_commands_arrive(local: Desk, asked: Asked, local_easel: Easel) -> None:
