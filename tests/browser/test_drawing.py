@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -14,6 +15,14 @@ from tests.browser.playground import Playground
 from tests.browser.visitor import WAIT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+CLOCKS = """texts => {
+  const seen = window.clocks ??= new Set();
+  for (const it of document.querySelectorAll("#messages .clock")) seen.add(it.textContent);
+  return texts.every(it => seen.has(it));
+}"""
+"""Whether clocks have shown all of these by now. Asked in each frame, since none of them stays for long."""
 
 
 def inputs(easel: Playground, prompt: str) -> list[dict[str, Any]]:
@@ -66,12 +75,12 @@ async def test_tab_takes_what_is_offered_for_what_was_typed_even_if_that_comes_l
 async def test_it_shows_how_far_it_is_with_a_clock_that_runs(visit: Visit, shared: Playground) -> None:
     shared.simulator.script(Script(seconds=3.0), prompt="a slow snail")
     ana = await visit()
-    await ana.say("a slow snail")
     message = ana.message("a slow snail")
-    await expect(message.locator(".card-title")).to_have_text(re.compile("^Generating…"))
-    await expect(message.locator(".clock")).to_have_text("0:01")
-    await expect(ana.page.locator("#live")).to_have_text(re.compile("Generating"))
-    await expect(message.locator(".clock")).to_have_text("0:02")
+    async with asyncio.TaskGroup() as beside:
+        beside.create_task(ana.page.wait_for_function(CLOCKS, arg=["0:01", "0:02"]))
+        await ana.say("a slow snail")
+        await expect(message.locator(".card-title")).to_have_text(re.compile("^Generating…"))
+        await expect(ana.page.locator("#live")).to_have_text(re.compile("Generating"))
     await expect(message.locator(".picture.here")).to_be_visible(timeout=WAIT)
     await expect(message.locator(".clock")).to_be_hidden()
     await expect(ana.page.locator("#live")).to_have_text(re.compile("^Done. Picture 1 of"))

@@ -59,6 +59,7 @@ async def stroke(person: Visitor, start: tuple[float, float], end: tuple[float, 
 
 async def edited(person: Visitor, prompt: str) -> None:
     """Draws from the picture and the mask that were added, once they are."""
+    await expect(person.dialog).to_have_count(0)
     await expect(person.page.get_by_role("group", name="Mask")).to_be_visible()
     await person.drawn(f"/edit {prompt}", prompt)
 

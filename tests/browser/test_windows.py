@@ -49,6 +49,7 @@ async def test_a_new_name_is_seen_in_all_windows_of_that_person_and_by_the_other
     await ana.button("Take it").click()
     await expect(ana.page.locator(".me-name")).to_have_text("Ana Lindqvist")
     await expect(other.locator(".me-name")).to_have_text("Ana Lindqvist")
+    await expect(ana.dialog).to_have_count(0)
     await ana.say("a name tag")
     await expect(ben.message("a name tag").locator(".who")).to_have_text("Ana Lindqvist")
     await ana.reload()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -32,16 +33,27 @@ from tests.servers.slack_seen import Payload
 # ---- files ----
 
 
-async def test_a_file_is_shared_a_little_later(server: SlackServer, client: AsyncWebClient) -> None:
+def held(server: SlackServer, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
+    """What happens a little later, from now on: it waits here until a test lets it happen."""
+    acts: list[Callable[[], object]] = []
+    monkeypatch.setattr(server.timers, "later", lambda _seconds, act: acts.append(act))
+    return acts
+
+
+async def test_a_file_is_shared_a_little_later(
+    server: SlackServer, client: AsyncWebClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     channel = server.channel()
     file = await put(server, client)
+    later = held(server, monkeypatch)
     await client.files_completeUploadExternal(
         files=[{"id": file, "title": "Fox"}], channel_id=channel.id, blocks=json.dumps([section(), actions(button())])
     )
     early = (await client.files_info(file=file))["file"]
     assert (early["mimetype"], early["shares"]) == ("", {})
     assert server.visible(channel) == []
-    await server.until(lambda: server.visible(channel))
+    for act in later:
+        act()
     late = (await client.files_info(file=file))["file"]
     (message,) = server.visible(channel)
     assert (late["mimetype"], late["alt_txt"]) == ("image/png", "a fox")
@@ -112,16 +124,20 @@ async def test_the_announced_length_is_kept(server: SlackServer, client: AsyncWe
     await refusal(server, long, "invalid_arguments")
 
 
-async def test_an_image_block_shows_a_file_once_it_is_shared(server: SlackServer, client: AsyncWebClient) -> None:
+async def test_an_image_block_shows_a_file_once_it_is_shared(
+    server: SlackServer, client: AsyncWebClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     channel, file = server.channel(), await put(server, client)
 
     def post() -> Any:
         return client.chat_postMessage(channel=channel.id, text="x", blocks=shown(file))
 
     await refusal(server, post(), "invalid_blocks")
+    later = held(server, monkeypatch)
     await client.files_completeUploadExternal(files=[{"id": file}], channel_id=channel.id)
     await refusal(server, post(), "invalid_blocks")
-    await server.until(lambda: server.files[file].mimetype and server.files[file].shares)
+    for act in later:
+        act()
     await post()
     assert server.visible(channel)[-1].pictures[0].data == png()
     await client.files_delete(file=file)

@@ -134,7 +134,11 @@ class Playground:
         self.life.announcer = await Announcer(self.intake.place, self.life.late).__aenter__()
         self.life.accounts.refill(await self.ledger.counted())
         await self.platform.login(Vault(self.database, ()))
+        listening = asyncio.Event()
+        self.easel.bell.on_missed(listening.set)
         await self.easel.bell.__aenter__()
+        if self.easel.bell.shared:
+            await listening.wait()
         await self.platform.move_in(self.easel)
         await self._resume()
         if self._serves:
