@@ -156,7 +156,7 @@ async def test_a_private_result_is_never_posted_when_its_edit_is_refused(
 async def test_a_failing_server_is_for_later(
     wires: Wires, desk: Desk, address: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replies, "PATIENCE", 0.5)
+    monkeypatch.setattr(replies, "PATIENCE", 1.1)  # it waits for 0.3 s, and would then for 0.9
     desk.on("PATCH", "", error(503))
     with pytest.raises(DeliveryFailed) as raised:
         await DiscordReply(wires, address(left=0)).close(DONE)
@@ -453,7 +453,7 @@ async def test_progress_of_the_whole_process_has_a_budget_and_the_end_has_none(
 
 
 async def test_after_a_global_limit_progress_keeps_still(wires: Wires, desk: Desk, address: Make) -> None:
-    answers = iter([limited(0.2, everywhere=True)])
+    answers = iter([limited(1.0, everywhere=True)])
     desk.on("PATCH", "", lambda _: next(answers, None))
     await DiscordReply(wires, address(nonce="1")).show(WORKING)
     await DiscordReply(wires, address(nonce="2")).show(WORKING)

@@ -41,12 +41,12 @@ async def test_a_typed_command_is_acknowledged_at_once(house: Playground) -> Non
     house.backend.seconds = 60
     ana = await house.visitor()
     await ana.drawing("warm up")
-    took = []
-    for number in range(5):
+    took: list[float] = []
+    while len(took) < 15 and min(took, default=1.0) >= 0.05:  # some may share this machine with other tests
         began = time.perf_counter()
-        await ana.drawing(f"fox {number}")
+        await ana.drawing(f"fox {len(took)}")
         took.append(time.perf_counter() - began)
-    assert min(took) < 0.05  # the others may have shared this machine with other tests
+    assert min(took) < 0.05
 
 
 async def test_two_people_see_the_same_live_and_each_knows_their_own(house: Playground) -> None:
