@@ -17,15 +17,15 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 class Uploads:
-    """Holds a page's uploads back: each one goes on, or fails, when it is told so."""
+    """Holds back what a page asks for: each of these goes on, or fails, when it is told so."""
 
     def __init__(self) -> None:
         self.held: list[Route] = []
 
     async def hold(self, person: Visitor) -> None:
-        await person.page.route("**/api/uploads", self._hold)
+        await person.page.route("**/api/uploads", self.hold_back)
 
-    async def _hold(self, route: Route) -> None:
+    async def hold_back(self, route: Route) -> None:
         self.held.append(route)
 
     async def come(self, count: int) -> None:
@@ -107,3 +107,26 @@ async def test_a_line_is_not_sent_when_the_picture_that_it_waits_for_fails(
     await ana.page.unroute("**/api/uploads")
     await ana.field.press("Enter")
     await expect(ana.message("a harbour that waits").locator(".picture.here")).to_be_visible(timeout=WAIT)
+
+
+async def test_a_picture_that_nobody_answers_for_stays_added_and_one_that_is_gone_does_not(
+    visit: Visit, tmp_path: Path
+) -> None:
+    ana, uploads = await visit(), Uploads()
+    await choose(ana, picture(tmp_path, "harbour.png", 640, 480))
+    await expect(ana.page.locator("#attached")).to_contain_text("640×480")
+    ana.offline = True
+    await ana.page.route("**/api/uploads/*", uploads.hold_back)
+    await ana.page.reload(wait_until="domcontentloaded")
+    for count in (1, 2):  # as a picture, and once more to know why it did not come
+        await uploads.come(count)
+        await uploads.held[-1].abort()
+    await ana.button("Remove harbour.png").focus()
+    await expect(ana.page.locator("#attached")).to_contain_text("harbour.png")
+    await expect(ana.trouble).to_be_hidden()
+    await ana.page.reload(wait_until="domcontentloaded")
+    for count in (3, 4):
+        await uploads.come(count)
+        await uploads.held[-1].fulfill(status=404)
+    await expect(ana.trouble).to_contain_text("no longer kept")
+    await expect(ana.page.locator("#attached")).to_be_hidden()

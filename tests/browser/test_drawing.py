@@ -72,6 +72,21 @@ async def test_tab_takes_what_is_offered_for_what_was_typed_even_if_that_comes_l
     await expect(ana.field).to_have_value("/imagine a lark --lora koda ")
 
 
+async def test_a_picture_that_nobody_answers_for_is_asked_for_again(visit: Visit) -> None:
+    ana = await visit()
+    ana.offline = True  # what it asks for in vain stands in the console
+    cut: list[Route] = []
+
+    async def cut_twice(route: Route) -> None:
+        cut.append(route)
+        await (route.abort() if len(cut) <= 2 else route.continue_())
+
+    await ana.page.route("**/pictures/**", cut_twice)
+    message = await ana.drawn("a patient heron")
+    await expect(message.locator(".picture.gone")).to_have_count(0)
+    assert len(cut) > 2
+
+
 async def test_it_shows_how_far_it_is_with_a_clock_that_runs(visit: Visit, shared: Playground) -> None:
     shared.simulator.script(Script(seconds=3.0), prompt="a slow snail")
     ana = await visit()

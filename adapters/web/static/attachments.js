@@ -2,6 +2,7 @@
 import { send, Trouble } from "./api.js";
 import { h, icon } from "./dom.js";
 import { announce } from "./live.js";
+import { isGone } from "./pictures.js";
 import { recall, remember } from "./state.js";
 
 const KINDS = /^image\/(png|jpeg|webp|gif|bmp|tiff|avif|heic)$/;
@@ -158,7 +159,7 @@ export class Attachments {
     return h(
       "div",
       { class: ready ? "chip" : "chip pending", role: "group", "aria-label": `Picture to start from: ${image.name}` },
-      h("img", { src: image.url, alt: "", onerror: () => ready && this.gone() }),
+      h("img", { src: image.url, alt: "", onerror: () => ready && this.failed(image) }),
       h(
         "span",
         { class: "chip-words" },
@@ -202,7 +203,8 @@ export class Attachments {
   }
 
   /** Easel keeps what was handed in for an hour. */
-  gone() {
+  async failed(image) {
+    if (!(await isGone(image.url)) || image !== this.image) return;
     this.clear();
     this.trouble("The picture you had added is no longer kept. Please add it again.");
   }

@@ -1,6 +1,9 @@
 // Pictures in messages and in the gallery: covered where they have to be, and large when one is chosen.
 import { h, icon } from "./dom.js";
 
+const TRIES = 5;
+const WAIT = 500; // milliseconds, before the first of them
+
 const uncovered = new Set();
 let look = () => {};
 
@@ -32,10 +35,11 @@ export function frame(picture, { number = 0, open, shown = () => {}, crop = fals
     decoding: "async",
     loading: crop ? "lazy" : "eager",
     onload: () => {
+      image.dataset.tries = "0";
       box.classList.remove("gone");
       box.classList.add("here");
     },
-    onerror: () => box.classList.add("gone"),
+    onerror: () => failed(image, box),
   });
   const button = h("button", { type: "button", class: "open", onclick: () => open() }, image);
   const box = h(
@@ -52,9 +56,28 @@ export function frame(picture, { number = 0, open, shown = () => {}, crop = fals
   return box;
 }
 
+/** Whether Easel says that it keeps a picture no more. Else nobody answered, e.g. since a process restarts. */
+export async function isGone(url) {
+  const answer = await fetch(url, { credentials: "same-origin" }).catch(() => null);
+  answer?.body?.cancel();
+  return answer?.status === 404;
+}
+
+/** A picture for which nobody answered is asked for a few times more. */
+async function failed(image, box) {
+  const url = image.getAttribute("src");
+  const tries = Number(image.dataset.tries ?? 0);
+  if (tries === TRIES || (await isGone(url))) return box.classList.add("gone");
+  image.dataset.tries = String(tries + 1);
+  return setTimeout(() => (image.src = url), WAIT * 2 ** tries);
+}
+
 /** Pictures that couldn't be had are asked for once more: the connection may have been away. */
 export function again() {
-  for (const image of document.querySelectorAll(".picture.gone img")) image.src = image.getAttribute("src");
+  for (const image of document.querySelectorAll(".picture.gone img")) {
+    image.dataset.tries = "0";
+    image.src = image.getAttribute("src");
+  }
 }
 
 /** The room a picture takes before it is there. */
