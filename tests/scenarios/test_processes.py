@@ -40,6 +40,7 @@ async def test_two_processes_are_one_bot(postgres_url: str, tmp_path: Path) -> N
         assert "EASEL_SLOT: another Easel holds slot 1" in other.lines()
 
         await here.imagine(1, "a red fox")  # a killed one goes on with its own
+        await here.simulator.until(lambda: len(here.simulator.submits) == 10)
         await here.bots[1].kill()
         await here.bots[1].start()
         await here.end_well()
