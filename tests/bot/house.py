@@ -157,6 +157,7 @@ class House:
         self.bell.on("place", lambda _: self.intake.pump())
         self.bell.on("job", lambda _: self.intake.wake())
         self.bell.on("cancelled", self.intake.hear_cancelled)
+        self.bell.on_missed(self.intake.hear_missed)
         self.start_ticking()
 
     def start_ticking(self) -> None:
