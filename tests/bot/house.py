@@ -34,7 +34,7 @@ from bot.store.lease import Lease, owner_of
 from bot.store.migrate import upgrade
 from bot.vault import Vault
 from tests.bot.making import ANNA, SQUARE
-from tests.doubles.backend import PaintedBackend
+from tests.doubles.backend import PaintedBackend, Painting
 from tests.doubles.reply import NotingReply
 
 LIMITS = Limits(per_person=3, queue_per_person=20, per_day=100, budget=10.0)
@@ -240,6 +240,13 @@ class House:
             spoiler=spoiler,
         )
         return made, shown
+
+    async def painting(self) -> Painting:
+        """Wait until the first job is at the API."""
+        async with asyncio.timeout(5):
+            while not (paintings := self.backend.account.paintings):
+                await asyncio.sleep(0.005)
+        return next(iter(paintings.values()))
 
     async def over(self, job: Job, seconds: float = 5.0) -> Record:
         """Wait until the job is closed."""

@@ -39,8 +39,8 @@ async def test_without_any_account_the_playground_opens_over_a_simulator(tmp_pat
     settings = {"WAVESPEED_BASE_URL": simulator.base_url, "EASEL_HTTP_PORT": "0"}
     async with bare(tmp_path, **settings).started() as process:
         assert process.stdout is not None
-        first = (await asyncio.wait_for(process.stdout.readline(), 10)).decode()
-        assert (await asyncio.wait_for(process.stdout.readline(), 10)).startswith(b"Its pictures are simulated")
+        first = (await process.stdout.readline()).decode()
+        assert (await process.stdout.readline()).startswith(b"Its pictures are simulated")
         async with aiohttp.ClientSession() as session:
             async with session.get(first.split()[-1]) as page:
                 assert page.status == 200
@@ -58,8 +58,8 @@ async def test_with_a_key_the_playground_draws_real_pictures(tmp_path: Path, sim
     settings = {"WAVESPEED_API_KEY": "k", "WAVESPEED_BASE_URL": simulator.base_url, "EASEL_HTTP_PORT": "0"}
     async with bare(tmp_path, **settings).started() as process:
         assert process.stdout is not None
-        assert b"playground is open" in await asyncio.wait_for(process.stdout.readline(), 10)
-        assert b"simulated" not in await asyncio.wait_for(process.stdout.readline(), 10)
+        assert b"playground is open" in await process.stdout.readline()
+        assert b"simulated" not in await process.stdout.readline()
         process.send_signal(signal.SIGTERM)
         await asyncio.wait_for(process.communicate(), 10)
     assert process.returncode == 0

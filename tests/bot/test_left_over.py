@@ -195,6 +195,7 @@ async def test_who_is_over_before_the_answer_to_the_commit_comes_does_not_wait_a
             kept = await accept(*args, **more)
             assert kept is not None
             taken.append(await here.over(kept))
+            await here.runs[kept.id]  # its place is free by then
             raise sa.exc.OperationalError("COMMIT", {}, OSError("server closed the connection"))
 
         monkeypatch.setattr(here.store, "accept", cut_off)

@@ -319,13 +319,13 @@ async def test_a_waiting_job_is_cancelled_for_free(tmp_path: Path) -> None:
 
 
 async def test_a_submitted_job_is_still_paid_not_posted_and_kept(tmp_path: Path) -> None:
-    async with House(tmp_path, PaintedBackend(seconds=0.3)) as house:
+    async with House(tmp_path, PaintedBackend(seconds=60)) as house:
         job, reply = await house.ask(request())
-        while not house.backend.account.paintings:
-            await asyncio.sleep(0.01)
+        painting = await house.painting()
         assert "paid" in await house.intake.cancel(job.id, by=BEN, moderates=True)
         assert reply.closed is not None
         assert reply.closed.title == "Cancelled"
+        painting.done.set()
         record = await house.over(job)
         assert house.life.accounts.pictures(ANNA.key) == 1
     assert record.outcome == Cancelled(paid=True)
@@ -561,11 +561,11 @@ async def test_a_prediction_that_another_job_took_is_not_shown_twice(tmp_path: P
 
 
 async def test_what_is_marked_as_a_spoiler_while_it_is_drawn_comes_covered(tmp_path: Path) -> None:
-    async with House(tmp_path, PaintedBackend(seconds=0.2)) as house:
+    async with House(tmp_path, PaintedBackend(seconds=60)) as house:
         job, reply = await house.ask(request())
-        while not house.backend.account.paintings:
-            await asyncio.sleep(0.01)
+        painting = await house.painting()
         await house.store.mark_spoiler(job.id)
+        painting.done.set()
         await house.over(job)
     assert reply.closed is not None
     assert [shown.hidden for shown in reply.closed.pictures] == [True]

@@ -54,10 +54,11 @@ async def test_a_failure_is_counted_by_its_kind(tmp_path: Path, growth: Growth) 
 
 
 async def test_a_cancel_in_the_queue_costs_nothing(tmp_path: Path, growth: Growth) -> None:
-    async with House(tmp_path, PaintedBackend(seconds=0.1, pictures_at_once=1)) as house:
+    async with House(tmp_path, PaintedBackend(seconds=60, pictures_at_once=1)) as house:
         first, _ = await house.ask(request())
         second, _ = await house.ask(request(), requester=BEN)
         await house.intake.cancel(second.id, by=BEN, moderates=False)
+        (await house.painting()).done.set()
         await house.over(first)
     assert growth(ENDED, outcome="cancelled") == growth(ENDED, outcome="finished") == 1
     assert growth("easel_spent_dollars_total") == pytest.approx(0.015)

@@ -352,13 +352,16 @@ async def test_what_was_taken_back_from_a_stopped_process_is_done_again(
     database: Database, lane: Literal["run"] | None, at_the_end: bool
 ) -> None:
     tries = 0
+    alive = sa.text("SELECT count(*) FROM pg_stat_activity WHERE pid = :pid")
 
     def work(connection: sa.Connection) -> int:
         nonlocal tries
         tries += 1
-        connection.execute(sa.text("SELECT 1"))
+        pid = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
         if tries == 1:
-            time.sleep(3.6)
+            with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as seen:
+                while seen.execute(alive, {"pid": pid}).scalar_one():
+                    time.sleep(0.05)
         return 2 if at_the_end else int(connection.execute(sa.text("SELECT 2")).scalar_one())
 
     assert await database.write(work, lane) == 2

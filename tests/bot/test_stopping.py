@@ -11,6 +11,7 @@ import pytest
 
 from adapters.wavespeed.simulator import Simulator
 from tests.bot.command_line import easel, ended, process
+from tests.scenarios.easel_process import STARTS_WITHIN
 from tests.servers.discord import DiscordServer
 
 
@@ -26,7 +27,7 @@ def account(simulator: Simulator) -> dict[str, str]:
 
 async def test_a_second_process_is_refused_and_a_stop_loses_nothing(tmp_path: Path, simulator: Simulator) -> None:
     async with process(tmp_path, "imagine", "a blue whale", **account(simulator)) as first:
-        await simulator.until(lambda: bool(simulator.submits))
+        await simulator.until(lambda: bool(simulator.submits), STARTS_WITHIN)
         told = await easel(tmp_path, "imagine", "a red fox", **account(simulator))
         assert told.code == 2
         assert "Another Easel is at work in the data folder" in told.err

@@ -21,6 +21,7 @@ from bot.images import Flag, Lora, Picture, Size
 from bot.jobs import Cancelled, Failed, Finished, Job, Requester, Uncertain
 from bot.store import Database, Store
 from bot.store import migrate as migrations
+from bot.store.database import NEVER_IDLE
 from bot.store.tables import metadata
 from tests.bot.making import ANNA, BEN, SQUARE, job, request
 from tests.servers.postgres import new_database
@@ -308,6 +309,7 @@ def test_an_upgrade_lets_others_read_and_write_while_it_waits_for_a_backup(postg
     with closing(Database(url)) as old, closing(Database(url)) as new, ThreadPoolExecutor(1) as thread:
         upgrade_to(old, "0002")
         with old.engine.connect() as backup:
+            backup.execute(NEVER_IDLE)  # as pg_dump says, too
             backup.execute(sa.text("SELECT count(*) FROM jobs")).one()
             upgrading = thread.submit(migrations.upgrade, new)
             waits = sa.text(

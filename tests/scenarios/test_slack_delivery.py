@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from tests.scenarios.slack_house import SlackHouse, slack_house
+from tests.scenarios.test_slack_crash import closed
 from tests.servers.slack_asked import Asked, NotOffered
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -81,9 +82,7 @@ async def test_where_every_way_is_closed_it_is_kept_for_the_history(easel: Slack
     slack, leo = easel.slack, easel.slack.user("leo")
     await easel.running("a closed door", seconds=1.0, user=leo)
     easel.channel.gone, leo.deleted = True, True
-    async with asyncio.timeout(25):
-        while '"gone": true' not in easel.bot.lines():
-            await asyncio.sleep(0.1)
+    await closed(easel.bot.data)
     leo.deleted = False
     told = await easel.said("history", user=leo, channel=slack.channel("lounge"))
     assert "not posted" in told
@@ -240,6 +239,7 @@ async def test_stopped_while_it_runs_it_comes_after_the_next_start(easel: SlackH
     await easel.running("a sleeping bear", seconds=1.0)
     await easel.running("a sleeping cat", seconds=1.0)
     assert await easel.bot.stop() < 10
+    easel.slack.delivery.retries = (0.1, *[1.0] * 40)  # they outlast a slow start
     mentioned = await easel.slack.mention(easel.ben, easel.channel, "a sleeping dog", wait=False)
     await easel.bot.start()
     for prompt in ("a sleeping bear", "a sleeping cat", "a sleeping dog"):

@@ -120,6 +120,10 @@ class Answers:
         return Prediction(answer)
 
 
+SOON = [number / 100 for number in range(1, 400)]
+"""Looks to spare: those that are past by the time that one comes to plan them are skipped."""
+
+
 def watched(id: str, *plan: float, give_up: float = 3600.0) -> Watched:
     now = asyncio.get_running_loop().time()
     return Watched(id, Path(id), iter([*plan, *(1000.0 + extra for extra in range(100))]), now, now + give_up)
@@ -146,7 +150,7 @@ async def news(job: Watched) -> object:
 async def test_changes_and_the_end_are_told() -> None:
     answers = Answers(a=["created", "created", "processing", "completed"])
     async with Open(answers) as poller:
-        job = watched("a", 0.01, 0.02, 0.03, 0.04)
+        job = watched("a", *SOON)
         poller.follow(job)
         assert [await news(job) for _ in range(3)] == ["created", "processing", "completed"]
         assert answers.looks == ["a"] * 4
@@ -156,7 +160,7 @@ async def test_changes_and_the_end_are_told() -> None:
 async def test_a_failing_look_is_repeated_and_an_end_is_an_end() -> None:
     answers = Answers(a=[Unreachable("x"), "completed"], b=[Expired("gone")])
     async with Open(answers) as poller:
-        a, b = watched("a", 0.0, 0.01), watched("b", 0.0)
+        a, b = watched("a", 0.0, *SOON), watched("b", 0.0)
         poller.follow(a)
         poller.follow(b)
         assert await news(a) == "completed"
@@ -175,7 +179,7 @@ async def test_a_429_quiets_every_look_for_as_long_as_it_says() -> None:
     clock = asyncio.get_running_loop().time
     answers = Answers(a=[RateLimited("x", retry_after=0.3), "completed"], b=["completed"])
     async with Open(answers) as poller:
-        a, b = watched("a", 0.0, 0.01), watched("b", 0.05)
+        a, b = watched("a", 0.0, *SOON), watched("b", 0.05)
         began = clock()
         poller.follow(a)
         poller.follow(b)
