@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
@@ -21,6 +20,7 @@ from bot.jobs import Job
 from bot.ledger import Ledger
 from bot.settings import Settings
 from bot.store import Database, Store, rows
+from bot.store.batches import T, Work
 from bot.store.sweeping import DAY, Swept, sweep
 from bot.store.tables import jobs, ledger, pictures
 from tests.bench.heart_doubles import QuietBackend, QuietPlatform
@@ -106,38 +106,46 @@ async def test_two_processes_may_sweep_at_once(database: Database) -> None:
     assert left(database) == {"jobs": young, "pictures": young, "ledger": young}
 
 
+class Bites:
+    """The database as the broom has it, and how many bites it took so far: a slow disk slows the jobs as well."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.taken = 0
+
+    async def write(self, work: Work[T]) -> T:
+        self.taken += 1
+        return await self._database.write(work)
+
+
 @pytest.mark.timeout(180)
 async def test_twenty_thousand_old_rows_hold_up_no_job(database: Database, tmp_path: Path) -> None:
     """A job is accepted and charged every few milliseconds meanwhile."""
     young = set(fill(database, [of_age(1) for _ in range(200)]))
     fill(database, (of_age(401) for _ in range(MANY)))
     store, money = Store(database, tmp_path), Ledger(database, "test")
-    over, took = asyncio.Event(), []
+    over, bites, passed = asyncio.Event(), Bites(database), []
 
     async def ask() -> None:
         while not over.is_set():
-            started = time.monotonic()
+            before = bites.taken
             made = await store.accept(job(), delivery_key=str(ULID()), ordinal=0, message_key="m", kind="k")
             assert made is not None
             await money.intend(made, 0.015)
-            took.append(time.monotonic() - started)
+            passed.append(bites.taken - before)
             young.add(made.id)
             await asyncio.sleep(0.005)
 
     asking = asyncio.create_task(ask())
-    started = time.monotonic()
-    assert await sweep(database, jobs_days=365) == Swept(jobs=MANY, lines=MANY)
-    seconds = time.monotonic() - started
+    assert await sweep(cast(Database, bites), jobs_days=365) == Swept(jobs=MANY, lines=MANY)
     over.set()
     await asking
     found = left(database)
     assert (found["jobs"], found["ledger"]) == (young, young)
-    took.sort()
-    p50, p99 = took[len(took) // 2] * 1000, took[int(len(took) * 0.99)] * 1000
-    print(f"swept {MANY} jobs in {seconds:.1f} s; beside it {len(took)} jobs: p50 {p50:.0f} ms, p99 {p99:.0f} ms")
-    assert len(took) > 100
-    assert p50 < 50
-    assert p99 < 400
+    print(f"swept {MANY} jobs in {bites.taken} bites; beside it {len(passed)} jobs")
+    assert bites.taken >= 70  # small ones
+    assert len(passed) > bites.taken
+    assert sorted(passed)[int(len(passed) * 0.99)] <= 3
 
 
 # ---- the hourly round ----

@@ -40,8 +40,8 @@ class SlackHouse:
         return self
 
     async def imagine(self, line: str, *, user: User | None = None, channel: Channel | None = None) -> Asked:
-        """What stands behind /imagine. It was acknowledged at once."""
-        return prompt_ack(await self.slack.type(user or self.ana, channel or self.channel, f"/imagine {line}".strip()))
+        """What stands behind /imagine. It was acknowledged."""
+        return acked(await self.slack.type(user or self.ana, channel or self.channel, f"/imagine {line}".strip()))
 
     async def drawn(self, line: str, *, prompt: str = "", timeout: float = 30.0, **where: Any) -> Message:
         """The message with the finished picture; `prompt` where it is not what stands before the first flag."""
@@ -118,10 +118,10 @@ class SlackHouse:
         assert '"a command failed"' not in self.bot.lines()
 
 
-def prompt_ack(asked: Asked) -> Asked:
+def acked(asked: Asked) -> Asked:
+    """Within Slack's 3 s: what is later stands among the `violations`."""
     assert asked.failed is None, asked
     assert asked.acked is not None
-    assert asked.acked < 1.0, asked
     return asked
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import time
 from pathlib import Path
@@ -57,11 +58,11 @@ async def test_what_a_dead_process_left_is_adopted_by_a_peer(postgres_url: str, 
         await here.imagine(1, "a blue whale")
         await here.simulator.until(lambda: len(here.simulator.submits) == 2)
         await here.bots[1].kill()
-        died = asyncio.get_running_loop().time()
         while set(await here.owners()) != {"easel-0"}:
             await asyncio.sleep(0.1)
-        assert asyncio.get_running_loop().time() - died < ADOPT_AFTER + 2.0
         await here.end_well()
+        (adopted,) = [line for line in here.bots[0].lines().splitlines() if '"event": "adopted"' in line]
+        assert json.loads(adopted)["silent_for"] <= ADOPT_AFTER + 2
         await here.bots[1].start()
         await here.imagine(1, "a green parrot")
         await here.end_well()
@@ -151,7 +152,7 @@ async def test_a_hog_at_two_processes_does_not_hold_up_the_others_first_jobs(pos
 
         await here.simulator.until(lambda: len(of_others()) == 50, 60)
         assert max(of_others()) - began < came + 2 * length
-        assert sum(submit.inputs["prompt"] == "hog" for submit in here.simulator.submits) < 400  # it still waits
+        assert sum(submit.inputs["prompt"] == "hog" for submit in here.simulator.submits) < 500  # it still waits
 
 
 NEXT_STEP = '''

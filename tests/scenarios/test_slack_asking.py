@@ -87,7 +87,6 @@ async def test_the_form_from_an_empty_line(easel: SlackHouse) -> None:
         await easel.slack.submit(easel.ana, view, {"seed": "5"})  # Slack itself keeps it back without a prompt
     found = await easel.slack.suggest(easel.ana, view, "easel_in:lora1", "yar")
     assert found.values[0] == "yarn"
-    assert found.seconds < 1
     assert (await easel.slack.suggest(easel.ana, view, "easel_in:lora1", "crochet")).values[0] == "yarn"
     assert (await easel.slack.suggest(easel.ana, view, "easel_in:lora1", "koda")).values[0] == "koda"
     posts = easel.simulator.posts
@@ -107,8 +106,8 @@ async def test_the_form_from_an_empty_line(easel: SlackHouse) -> None:
     assert "add the picture" in wrong.errors["mask"]
     right = await easel.slack.submit(easel.ana, view, {"mask": None, "count": "2", "steps": "12", "guidance": "4.5"})
     assert right.errors == {}
+    assert right.failed is None
     assert right.acked is not None
-    assert right.acked < 1
     assert not view.open
     message = await easel.answer(easel.channel, "a lantern")
     assert len(message.pictures) == 2

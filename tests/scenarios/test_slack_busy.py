@@ -20,8 +20,7 @@ async def test_everyone_gets_exactly_one_answer(tmp_path: Path) -> None:
         asked = await asyncio.gather(
             *(slack.type(user, channel, f"/imagine {it}") for user, it in zip(people, prompts, strict=True))
         )
-        assert [one for one in asked if one.failed] == []
-        assert max(one.acked or 0.0 for one in asked) < 1.0
+        assert [one for one in asked if one.failed or one.acked is None] == []
 
         def answers(prompt: str) -> list[Message]:
             return [message for message in easel.about(channel, prompt) if message.pictures]

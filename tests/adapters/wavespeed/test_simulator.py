@@ -140,10 +140,8 @@ async def test_both_versions_show_the_same_prediction(api: Caller, clock: Clock)
 
 async def test_the_first_state_is_shown_while_the_post_is_answered_late() -> None:
     async with calling(post_latency=0.05, clock=time.monotonic) as api:
-        before = time.monotonic()
         await api.submit()
-        assert time.monotonic() - before >= 0.05
-        assert api.simulator.submits[0].at - before < 0.05
+        assert time.monotonic() - api.simulator.submits[0].at >= 0.05
 
 
 async def test_v2_sends_bare_base64_unless_told_otherwise(api: Caller, clock: Clock) -> None:
@@ -758,8 +756,10 @@ async def test_the_body_can_come_slowly(api: Caller) -> None:
 
 async def test_the_answer_can_come_late(api: Caller) -> None:
     api.simulator.fail_next("submit", faults.late(30))
+    asking = asyncio.create_task(api.submit())
+    await api.simulator.until(lambda: bool(api.simulator.submits))
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(api.submit(), 0.1)
+        await asyncio.wait_for(asking, 0.1)
     assert len(api.simulator.submits) == 1
 
 
