@@ -87,6 +87,74 @@ async def test_a_mask_whose_picture_was_removed_meanwhile_is_not_sent(
     assert not sent.inputs.get("mask_image")
 
 
+async def test_a_picture_that_easel_cant_read_is_told_and_what_was_there_before_stays(
+    visit: Visit, tmp_path: Path
+) -> None:
+    ana = await visit()
+    attached = ana.page.locator("#attached")
+    await choose(ana, picture(tmp_path, "before.png", 640, 480))
+    await expect(attached).to_contain_text("640×480")
+    await choose(ana, picture(tmp_path, "harbour.bmp", 800, 600))
+    await expect(ana.trouble).to_contain_text("PNG")
+    await expect(attached).to_contain_text("before.png")
+    (tmp_path / "notes.txt").write_text("none")
+    await choose(ana, tmp_path / "notes.txt")
+    await expect(ana.trouble).to_contain_text("That is no picture that I can read")
+    await expect(attached).to_contain_text("before.png")
+
+
+async def test_a_line_that_waits_for_a_picture_is_not_sent_when_a_later_one_fails(
+    visit: Visit, shared: Playground, tmp_path: Path
+) -> None:
+    ana, uploads = await visit(), Uploads()
+    await uploads.hold(ana)
+    await choose(ana, picture(tmp_path, "first.png", 640, 480))
+    await uploads.come(1)
+    await ana.say("a harbour in a hurry")
+    await choose(ana, picture(tmp_path, "second.png", 800, 600))
+    await uploads.come(2)
+    ana.offline = True
+    await uploads.held[1].abort()
+    await expect(ana.page.locator("#attached")).to_be_hidden()
+    async with ana.page.expect_response("**/api/uploads"):
+        await uploads.held[0].continue_()
+    await expect(ana.trouble).to_contain_text("Nothing was sent.")
+    await expect(ana.field).to_be_editable()
+    assert not [it for it in shared.simulator.submits if it.inputs["prompt"] == "a harbour in a hurry"]
+
+
+async def test_what_is_added_while_a_line_is_sent_is_for_the_next_one(visit: Visit, tmp_path: Path) -> None:
+    ana, sent = await visit(), Uploads()
+    await choose(ana, picture(tmp_path, "first.png", 640, 480))
+    await expect(ana.page.locator("#attached")).to_contain_text("640×480")
+    await ana.page.route("**/api/say", sent.hold_back)
+    await ana.say("/edit a first harbour")
+    await sent.come(1)
+    await choose(ana, picture(tmp_path, "second.png", 800, 600))
+    await expect(ana.page.locator("#attached")).to_contain_text("800×600")
+    await sent.held[0].continue_()
+    await expect(ana.field).to_have_value("")
+    await expect(ana.page.locator("#attached")).to_contain_text("second.png")
+
+
+async def test_a_mask_that_could_not_be_added_leaves_the_one_of_before(visit: Visit, tmp_path: Path) -> None:
+    ana, uploads = await visit(), Uploads()
+    await choose(ana, picture(tmp_path, "harbour.png", 640, 480))
+    mask = ana.page.get_by_role("group", name="Mask")
+    for name in ("Paint a mask", "Change the mask"):
+        await ana.button(name).dblclick()
+        await expect(ana.dialog).to_have_count(1)
+        await ana.page.locator(".paint").click()
+        await ana.button("Use this mask").click()
+        if name == "Change the mask":
+            await uploads.come(1)
+            ana.offline = True
+            await uploads.held[0].abort()
+            await expect(ana.trouble).to_be_visible()
+        await expect(mask).to_be_visible()
+        await uploads.hold(ana)
+
+
 async def test_a_line_is_not_sent_when_the_picture_that_it_waits_for_fails(
     visit: Visit, shared: Playground, tmp_path: Path
 ) -> None:
@@ -100,7 +168,7 @@ async def test_a_line_is_not_sent_when_the_picture_that_it_waits_for_fails(
     ana.offline = True
     await uploads.held[0].abort()
     await expect(ana.trouble).to_be_visible()
-    await expect(ana.trouble).not_to_contain_text("press Enter")
+    await expect(ana.trouble).to_contain_text("Nothing was sent.")
     await expect(ana.field).to_have_value("a harbour that waits")
     await expect(ana.page.locator("#attached")).to_contain_text("before.png")
     assert not [it for it in shared.simulator.submits if it.inputs["prompt"] == "a harbour that waits"]

@@ -70,6 +70,13 @@ async def test_tab_takes_what_is_offered_for_what_was_typed_even_if_that_comes_l
         await route.continue_()
     await expect(ana.page.get_by_role("option")).to_have_count(0)
     await expect(ana.field).to_have_value("/imagine a lark --lora koda ")
+    await ana.page.route("**/api/suggest*", lambda route: held.append(route))
+    await ana.field.press_sequentially("--lora y")
+    await ana.field.press("Tab")
+    await ana.field.press("Enter")
+    await expect(ana.field).to_have_value("/imagine a lark --lora koda --lora y")
+    await ana.field.press("Tab")  # nobody is held in a field whose list does not come
+    await expect(ana.field).not_to_be_focused()
 
 
 async def test_a_picture_that_nobody_answers_for_is_asked_for_again(visit: Visit) -> None:

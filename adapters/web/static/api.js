@@ -52,14 +52,16 @@ export async function post(path, body) {
   return (await ask(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
 }
 
-/** Sends a file's bytes as they are. */
+/** Sends a file's bytes as they are. What Easel refuses is Trouble, too, in its words. */
 export async function send(path, blob, name) {
   const headers = {
     "Content-Type": blob.type || "application/octet-stream",
     "X-Name": encodeURIComponent(name),
     "X-Easel": "1",
   };
-  return (await ask(path, { method: "POST", headers, body: blob })).json();
+  const answer = await (await ask(path, { method: "POST", headers, body: blob })).json();
+  if (answer.kind === "error") throw new Trouble(answer.card.lines.map((line) => line.text).join(" "));
+  return answer;
 }
 
 export function requestId() {

@@ -5,6 +5,7 @@ import { announce } from "./live.js";
 import { isGone } from "./pictures.js";
 import { recall, remember } from "./state.js";
 
+const NOTHING = { image: null, mask: null, file: null };
 const KINDS = /^image\/(png|jpeg|webp|gif|bmp|tiff|avif|heic)$/;
 
 /**
@@ -20,45 +21,64 @@ export class Attachments {
     this.changed = changed;
     this.parameters = parameters;
     this.key = key;
-    this.image = null;
-    this.mask = null;
-    this.file = null;
+    Object.assign(this, NOTHING);
+    this.good = NOTHING; // what holds if what is under way fails
     this.under = Promise.resolve();
     this.newest = 0; // counts what was done here: what comes back late changes nothing any more
+    this.failed = 0;
+    this.painting = false;
     if (key) this.restore();
   }
 
   restore() {
     const kept = recall(this.key, { session: true });
     if (!kept?.image) return;
-    this.image = kept.image;
-    this.mask = kept.mask;
-    this.render();
+    this.good = { ...NOTHING, image: kept.image, mask: kept.mask };
+    this.show(this.good);
   }
 
-  /** Hands a file in. Says itself what went wrong, and leaves what was there before then. */
-  add(file) {
-    const { image, mask, file: from } = this;
-    const before = image?.id ? { image, mask, file: from } : { image: null, mask: null, file: null };
+  /** Hands a file in; resolves to whether it is there. Says itself what went wrong: then what was there before stays. */
+  async add(file) {
+    if (!KINDS.test(file.type)) {
+      this.fail(new Trouble("That is no picture that I can read: PNG, JPEG and WebP work."));
+      return false;
+    }
+    const name = file.name || "picture";
+    const url = URL.createObjectURL(file);
+    this.show({ ...NOTHING, image: { id: "", name, url } });
+    this.local = url;
     return this.handIn(
       async () => {
-        if (!KINDS.test(file.type)) throw new Trouble("That is no picture that I can read: PNG, JPEG and WebP work.");
-        this.show(URL.createObjectURL(file));
-        this.image = { id: "", name: file.name || "picture", url: this.shown };
-        this.mask = this.file = null;
-        this.render();
-        const added = await this.upload(file, file.name || "picture");
-        return { image: added, file: this.parameters && (await carriesParameters(file)) ? file : null };
+        const image = await this.upload(file, name);
+        return { ...NOTHING, image, file: this.parameters && (await carriesParameters(file)) ? file : null };
       },
-      (added) => `Added ${added.image.name}, ${added.image.width} by ${added.image.height}`,
-      before,
+      ({ image }) => `Added ${image.name}, ${image.width} by ${image.height}`,
     );
   }
 
-  /** The file itself, as long as it is being handed in; it is given back then. */
-  show(url) {
-    if (this.shown) URL.revokeObjectURL(this.shown);
-    this.shown = url;
+  /** Shows `{image, mask, file}`. A file that was shown itself, while it was handed in, is let go. */
+  show(all) {
+    if (this.local) URL.revokeObjectURL(this.local);
+    this.local = "";
+    Object.assign(this, all);
+    this.render();
+  }
+
+  /** These hold from now on, also after a reload. Nothing that is under way changes that. */
+  settle(all) {
+    this.newest += 1;
+    this.under = Promise.resolve();
+    this.good = all;
+    this.show(all);
+    if (this.key) remember(this.key, all.image ? { image: all.image, mask: all.mask } : null, { session: true });
+    // To its form: the same words with another picture are another request.
+    this.box.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  fail(trouble) {
+    this.failed += 1;
+    this.why = trouble.message;
+    this.trouble(trouble.message);
   }
 
   async upload(blob, name) {
@@ -67,81 +87,72 @@ export class Attachments {
   }
 
   /**
-   * Takes over what `work` resolves to and tells it by `words`; where it fails, `instead`. Nothing of both if it comes
-   * too late. What is being sent meanwhile waits for it, and is not sent if it fails. Resolves to whether it holds.
+   * Takes over what `work` resolves to, and tells it by `words`; if it fails, or resolves to null, what was there before.
+   * Neither if it comes too late. Resolves to whether it was taken over.
    */
-  handIn(work, words, instead) {
+  handIn(work, words) {
     this.trouble("");
     const mine = ++this.newest;
-    const take = (values) => {
-      this.show("");
-      Object.assign(this, values);
-      this.keep();
-      this.render();
-    };
-    this.under = work().then(
-      (values) => {
-        if (mine !== this.newest) return false;
-        take(values);
-        if (values) announce(words(values));
-        return Boolean(values);
+    const isLate = () => mine !== this.newest;
+    const taken = work().then(
+      (all) => {
+        if (isLate()) return false;
+        this.settle(all ?? this.good);
+        if (all) announce(words(all));
+        return Boolean(all);
       },
       (error) => {
-        if (mine === this.newest) {
-          this.under = Promise.resolve(); // the next try to send is one without it
-          take(instead);
-        }
-        if (!(error instanceof Trouble)) throw error;
-        if (mine !== this.newest) return false;
-        this.trouble(error.message);
-        throw new Trouble(error.message); // never `offline`: what is sent again would be another request
+        if (!(error instanceof Trouble)) reportError(error);
+        if (isLate()) return false;
+        this.settle(this.good);
+        this.fail(error instanceof Trouble ? error : new Trouble("The picture could not be added. Please try again."));
+        return false;
       },
     );
-    return this.under.catch((error) => {
-      if (!(error instanceof Trouble)) throw error;
-      return false;
-    });
+    this.under = taken;
+    return taken;
   }
 
   /** Opens the mask editor on the picture. What is sent from now on waits for its mask: the old one is still shown. */
-  editMask() {
+  async editMask() {
+    if (this.painting) return false;
+    this.painting = true;
+    const { image, file } = this;
     return this.handIn(
       async () => {
-        const blob = await this.paint(this.image, this.mask);
-        return blob && { mask: await this.upload(blob, "mask.png") };
+        const blob = await this.paint(image, this.mask).finally(() => (this.painting = false));
+        return blob && { image, file, mask: await this.upload(blob, "mask.png") };
       },
       () => "The mask is added",
-      { mask: null },
     );
   }
 
-  /** `{image, mask}` as they are sent, once they are handed in. Rejects with Trouble if they could not be. */
+  /** `{image, mask}` as they are sent, once they are handed in. Rejects with Trouble if anything could not be. */
   async ids() {
+    const { failed } = this;
     let under = null;
     while (under !== this.under) {
       ({ under } = this);
       await under;
     }
+    // Never `offline`: what is sent next has other pictures, and is another request.
+    if (failed !== this.failed) throw new Trouble(`${this.why} Nothing was sent.`);
     return { ...(this.image?.id ? { image: this.image.id } : {}), ...(this.mask?.id ? { mask: this.mask.id } : {}) };
   }
 
-  clear() {
-    this.newest += 1;
-    this.show("");
-    this.image = this.mask = this.file = null;
-    this.keep();
-    this.render();
+  /** What was sent is spent; what was added meanwhile stays. */
+  spend({ image, mask }) {
+    const isSent = (all) => all.image?.id === image && all.mask?.id === mask;
+    if (isSent(this)) this.clear();
+    else if (isSent(this.good)) this.good = NOTHING;
   }
 
-  keep() {
-    if (this.key) remember(this.key, this.image?.id ? { image: this.image, mask: this.mask } : null, { session: true });
+  clear() {
+    this.settle(NOTHING);
   }
 
   dropMask() {
-    this.newest += 1;
-    this.mask = null;
-    this.keep();
-    this.render();
+    this.settle({ ...this.good, mask: null });
   }
 
   render() {
@@ -159,7 +170,7 @@ export class Attachments {
     return h(
       "div",
       { class: ready ? "chip" : "chip pending", role: "group", "aria-label": `Picture to start from: ${image.name}` },
-      h("img", { src: image.url, alt: "", onerror: () => ready && this.failed(image) }),
+      h("img", { src: image.url, alt: "", onerror: () => ready && this.vanished(image) }),
       h(
         "span",
         { class: "chip-words" },
@@ -203,7 +214,7 @@ export class Attachments {
   }
 
   /** Easel keeps what was handed in for an hour. */
-  async failed(image) {
+  async vanished(image) {
     if (!(await isGone(image.url)) || image !== this.image) return;
     this.clear();
     this.trouble("The picture you had added is no longer kept. Please add it again.");

@@ -26,6 +26,7 @@ export class Composer {
       event.preventDefault();
       this.send();
     });
+    this.form.addEventListener("input", () => (this.id = requestId())); // also of what is attached
     this.field.addEventListener("input", () => this.changed());
     this.field.addEventListener("keydown", (event) => this.key(event));
     this.field.addEventListener("click", () => this.complete());
@@ -68,16 +69,16 @@ export class Composer {
 
   async complete() {
     const mine = ++this.asked;
-    if (!state.commands.length || this.field.selectionStart !== this.field.selectionEnd) return;
+    if (!state.commands.length || this.field.selectionStart !== this.field.selectionEnd) return this.offers.close();
     const context = reading(this.field.value, this.field.selectionStart, this.recent());
     // What was offered for the text before must not be taken by a key while the answer for this one is under way.
     if (context.kind !== this.kind || context.from !== this.from) this.offers.close();
     else this.offers.outdate();
     Object.assign(this, { kind: context.kind, from: context.from });
     const { items, first, hint } = await offered(context).catch(() => ({ items: [], first: false, hint: "" }));
-    if (mine !== this.asked || document.activeElement !== this.field) return;
+    if (mine !== this.asked || document.activeElement !== this.field) return undefined;
     this.offers.show(items, { first });
-    this.hint(this.field.value ? hint : "");
+    return this.hint(this.field.value ? hint : "");
   }
 
   hint(text) {
@@ -131,7 +132,7 @@ export class Composer {
     try {
       const sources = await this.attachments.ids();
       await say(text, sources, this.id);
-      this.done(text);
+      this.done(text, sources);
     } catch (error) {
       if (!(error instanceof Refusal || error instanceof Trouble)) throw error;
       // A refusal was an answer: what is sent next is another request. Without one it is the same, tried again.
@@ -148,10 +149,10 @@ export class Composer {
     this.form.classList.toggle("sending", sending);
   }
 
-  done(text) {
+  done(text, sources) {
     this.lines = [text, ...this.lines.filter((line) => line !== text)].filter(Boolean).slice(0, REMEMBERED);
     remember("lines", this.lines);
-    this.attachments.clear();
+    this.attachments.spend(sources);
     this.fillQuietly("");
     this.hint("");
     this.sent();

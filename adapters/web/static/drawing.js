@@ -135,11 +135,15 @@ export function drawingForm({ prompt, paint, sent }) {
     (event) => pictureOf(event.clipboardData) && sources.add(pictureOf(event.clipboardData)),
   );
   sendsFromText(form);
+  let handedIn = {};
   sending(
     form,
-    async (id) => run(command.name, given(), await sources.ids(), id),
+    async (id) => {
+      handedIn = await sources.ids();
+      return run(command.name, given(), handedIn, id);
+    },
     () => {
-      sources.clear();
+      sources.spend(handedIn);
       remember("form", null, { session: true });
       window.close();
       sent();

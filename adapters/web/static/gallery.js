@@ -134,7 +134,6 @@ export class Gallery {
     this.say("");
     try {
       const answer = await send("/api/parameters", file, file.name);
-      if (answer.kind === "error") throw new Trouble(answer.card.lines.map((line) => line.text).join(" "));
       this.take(answer.line);
     } catch (error) {
       if (!(error instanceof Trouble)) throw error;

@@ -94,20 +94,21 @@ export class Offers {
     if (!this.open || event.isComposing) return false;
     switch (event.key) {
       case "ArrowDown":
-        this.move(1);
+        if (!this.stale) this.move(1);
         break;
       case "ArrowUp":
-        this.move(-1);
+        if (!this.stale) this.move(-1);
         break;
       case "Tab":
-        if (event.shiftKey) {
+        if (event.shiftKey || this.wanted) {
           this.close(); // before the focus looks for where to go
           return false;
         }
-        if (this.stale && this.active < 0) this.wanted = true;
+        if (this.stale) this.wanted = true;
         else this.choose(Math.max(0, this.active));
         break;
       case "Enter":
+        if (this.wanted) break; // not before what Tab asked for is there
         if (this.active < 0 || event.shiftKey || this.items[this.active].complete) return false;
         this.choose(this.active);
         break;

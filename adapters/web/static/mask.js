@@ -13,7 +13,7 @@ const STEP = 0.01; // of the longer side, by an arrow key; ten times that with S
  */
 export async function paintMask(image, mask) {
   const picture = await loaded(image.url).catch(() => {
-    throw new Trouble("This picture can't be shown any more. Please add it again.");
+    throw new Trouble("This picture can't be opened just now. Please try again.");
   });
   const before = mask ? await loaded(mask.url).catch(() => null) : null;
   return new Promise((resolve) => new Editor(image, picture, before, resolve));

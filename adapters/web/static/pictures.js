@@ -1,6 +1,7 @@
 // Pictures in messages and in the gallery: covered where they have to be, and large when one is chosen.
 import { h, icon } from "./dom.js";
 
+const GONE = "This picture is not kept any more.";
 const TRIES = 5;
 const WAIT = 500; // milliseconds, before the first of them
 
@@ -46,7 +47,7 @@ export function frame(picture, { number = 0, open, shown = () => {}, crop = fals
     "div",
     { class: "picture", data: { url: picture.url } },
     button,
-    h("p", { class: "gone-word" }, "This picture is not kept any more."),
+    h("p", { class: "gone-word" }, GONE),
   );
   shape(box, picture.width, picture.height);
   if (!picture.width) image.addEventListener("load", () => shape(box, image.naturalWidth, image.naturalHeight));
@@ -67,7 +68,11 @@ export async function isGone(url) {
 async function failed(image, box) {
   const url = image.getAttribute("src");
   const tries = Number(image.dataset.tries ?? 0);
-  if (tries === TRIES || (await isGone(url))) return box.classList.add("gone");
+  const gone = await isGone(url);
+  if (gone || tries === TRIES) {
+    box.querySelector(".gone-word").textContent = gone ? GONE : "This picture can't be loaded just now.";
+    return box.classList.add("gone");
+  }
   image.dataset.tries = String(tries + 1);
   return setTimeout(() => (image.src = url), WAIT * 2 ** tries);
 }
