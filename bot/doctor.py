@@ -141,7 +141,7 @@ def _looking(url: URL) -> Engine:
     import sqlalchemy as sa
 
     if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, connect_args={"connect_timeout": ANSWERS_WITHIN})
+        return sa.create_engine(url, connect_args={"connect_timeout": ANSWERS_WITHIN, "client_encoding": "UTF8"})
     file = Path(str(url.database)).absolute()
     still = "" if file.with_name(f"{file.name}-wal").exists() else "&immutable=1"
     return sa.create_engine(f"sqlite:///{file.as_uri()}?mode=ro{still}&uri=true")
@@ -157,6 +157,10 @@ def _revision(connection: Connection, where: str) -> Check:
 
     found, newest = migrate.revision(connection), migrate.head()
     if found is None:
+        try:
+            migrate.check_encoding(connection)
+        except BadSettings as error:
+            return Check("Database", False, str(error))
         return Check("Database", True, f"{where} is empty; the first start fills it")
     if found > newest:
         return Check("Database", False, f"{where} belongs to a newer Easel ({found}). Install that version again.")

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from bot.easel import Easel
     from bot.store import Record
 
+ULID = 26
+"""Letters of a job's whole id; people see and type a short one."""
+
 
 async def seen(easel: Easel, turn: Turn, text: str) -> Record:
     """The job with this id. Raises BadRequest, the same for what isn't there and for what is none of their business.
@@ -31,7 +34,8 @@ async def of_message(easel: Easel, options: Options) -> Record | None:
     People use a message before we hear where the platform put it: then the `job` of its buttons tells, if that is given.
     """
     record = await easel.store.by_message(str(options.get("message") or ""))
-    if record is None and (job := str(options.get("job") or "")):
+    job = str(options.get("job") or "")
+    if record is None and len(job) == ULID:
         return await easel.store.find(job)
     return record
 
@@ -85,7 +89,7 @@ def visible(record: Record, turn: Turn) -> tuple[Picture, ...]:
 
 
 def not_found(text: str) -> BadRequest:
-    typed = f" with the id “{text[:40]}”" if len(text) != 26 else ""  # a button's ULID tells people nothing
+    typed = f" with the id “{text[:40]}”" if len(text) != ULID else ""  # a button's ULID tells people nothing
     return BadRequest(f"There is no picture{typed} that you can see here. /history lists yours.")
 
 

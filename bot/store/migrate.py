@@ -33,8 +33,9 @@ def upgrade(database: Database) -> bool:
             "EASEL_DATABASE_URL: a newer version of Easel has upgraded this database. "
             "Start that version, or restore the backup of before."
         )
-    if found is None and not database.is_sqlite:
-        _check_encoding(database)
+    if found is None:
+        with database.engine.connect() as connection:
+            check_encoding(connection)
     until = time.monotonic() + IN_USE_FOR
     while True:
         try:
@@ -50,10 +51,11 @@ def upgrade(database: Database) -> bool:
         time.sleep(1.0)
 
 
-def _check_encoding(database: Database) -> None:
-    """Another encoding than UTF-8 has no place for an emoji, and fails where a prompt has one."""
-    with database.engine.connect() as connection:
-        encoding = str(connection.execute(sa.text("SHOW server_encoding")).scalar())
+def check_encoding(connection: sa.Connection) -> None:
+    """Raise BadSettings unless it is UTF-8: another one has no place for an emoji, and fails where a prompt has one."""
+    if connection.dialect.name == "sqlite":
+        return
+    encoding = connection.execute(sa.text("SHOW server_encoding")).scalar()
     if encoding != "UTF8":
         raise BadSettings(
             f"EASEL_DATABASE_URL: this database keeps its text as {encoding}, and prompts need UTF8. "

@@ -169,6 +169,14 @@ def address(database: Database) -> str:
     return plain.render_as_string(hide_password=False)
 
 
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_cant_keep_every_prompt_is_said(encoding: str, given: Set, postgres_url: str) -> None:
+    given(EASEL_DATABASE_URL=new_database(postgres_url, encoding=encoding).replace("+psycopg", ""))
+    found = of_database()
+    assert not found.ok
+    assert f"keeps its text as {encoding}" in found.advice
+
+
 def test_a_file_that_is_no_database_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "easel.sqlite").write_bytes(b"a letter to my aunt " * 100)
