@@ -99,6 +99,7 @@ class Board:
         if len(self._ended) > MOST_ENDED:
             self._ended.popitem(last=False)
         self._tell(record)
+        self._news.over(key)
         await self._news.tell(Changed(key))
         return True
 
@@ -112,6 +113,7 @@ class Board:
     async def take_away(self, key: str) -> None:
         """From every window."""
         self._remove(key)
+        self._news.over(key)
         await self._news.tell(Removed(key))
 
     async def whisper(self, address: Address, card: Card) -> None:

@@ -120,12 +120,14 @@ class News:
         if self._ringing is None or self._ringing.done():
             self._ringing = asyncio.create_task(self._ring_progress())
 
+    def over(self, key: str) -> None:
+        """What was not told yet of its progress is no news any more."""
+        self._progress.pop(key, None)
+
     async def tell(self, word: Word) -> None:
         """Tell it now. Never raises for a lost word: a database that is away has cut off everyone, who start over."""
         if not self._bell.shared:
             return
-        if isinstance(word, Changed | Removed):
-            self._progress.pop(word.key, None)
         text = written(word, self._by)
         if len(text.encode()) > MOST:
             log.warning("too long for the other processes' windows", what=type(word).__name__)

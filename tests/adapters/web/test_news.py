@@ -110,9 +110,27 @@ async def test_the_end_is_rung_at_once_and_no_progress_after_it() -> None:
     made.progress("a", Waiting(1, None))
     await bell.rung.wait()
     made.progress("a", Generating(0.0, None))
+    made.over("a")
     await made.tell(Changed("a"))
     assert told(bell)[1:] == [[Changed("a")]]
     assert made._progress == {}
+    await made.close()
+
+
+async def test_a_row_that_has_changed_takes_no_progress_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That it was accepted is told after its row is read: by then it may be drawn."""
+    monkeypatch.setattr(news, "EVERY", 0.05)
+    bell = OpenBell()
+    made = of(bell)
+    made.progress("a", Waiting(1, None))
+    await bell.rung.wait()
+    made.progress("a", Generating(0.0, None))
+    await made.tell(Changed("a"))
+    bell.rung.clear()
+    await bell.rung.wait()
+    (word,) = told(bell)[-1]
+    assert isinstance(word, Underway)
+    assert word.progress == Generating(0.0, None)
     await made.close()
 
 
