@@ -57,7 +57,7 @@ async def opened() -> AsyncIterator[tuple[Playground, float]]:
                     usable = perf_counter() - started
                 yield here, usable
             finally:
-                await here.kill()
+                await here.close()
 
 
 @asynccontextmanager
