@@ -11,6 +11,7 @@ from playwright.async_api import Route, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.playground import Playground
+from tests.browser.test_drawing import inputs
 from tests.browser.visitor import WAIT, Visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -83,8 +84,8 @@ async def test_a_mask_whose_picture_was_removed_meanwhile_is_not_sent(
     async with ana.page.expect_response("**/api/uploads"):
         await uploads.held[0].continue_()
     await ana.drawn("a harbour without a mask")
-    (sent,) = [it for it in shared.simulator.submits if it.inputs["prompt"] == "a harbour without a mask"]
-    assert not sent.inputs.get("mask_image")
+    (sent,) = inputs(shared, "a harbour without a mask")
+    assert not sent.get("mask_image")
 
 
 async def test_a_picture_that_easel_cant_read_is_told_and_what_was_there_before_stays(
@@ -120,7 +121,7 @@ async def test_a_line_that_waits_for_a_picture_is_not_sent_when_a_later_one_fail
         await uploads.held[0].continue_()
     await expect(ana.trouble).to_contain_text("Nothing was sent.")
     await expect(ana.field).to_be_editable()
-    assert not [it for it in shared.simulator.submits if it.inputs["prompt"] == "a harbour in a hurry"]
+    assert inputs(shared, "a harbour in a hurry") == []
 
 
 async def test_what_is_added_while_a_line_is_sent_is_for_the_next_one(visit: Visit, tmp_path: Path) -> None:
@@ -171,7 +172,7 @@ async def test_a_line_is_not_sent_when_the_picture_that_it_waits_for_fails(
     await expect(ana.trouble).to_contain_text("Nothing was sent.")
     await expect(ana.field).to_have_value("a harbour that waits")
     await expect(ana.page.locator("#attached")).to_contain_text("before.png")
-    assert not [it for it in shared.simulator.submits if it.inputs["prompt"] == "a harbour that waits"]
+    assert inputs(shared, "a harbour that waits") == []
     await ana.page.unroute("**/api/uploads")
     await ana.field.press("Enter")
     await expect(ana.message("a harbour that waits").locator(".picture.here")).to_be_visible(timeout=WAIT)

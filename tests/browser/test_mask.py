@@ -57,6 +57,15 @@ async def stroke(person: Visitor, start: tuple[float, float], end: tuple[float, 
     await mouse.up()
 
 
+async def lined(person: Visitor, photo: Path) -> None:
+    """The picture and a mask with one line on it are added."""
+    await add(person, photo)
+    await person.button("Paint a mask").click()
+    await stroke(person, (0.1, 0.2), (0.9, 0.2))
+    await person.button("Use this mask").click()
+    await expect(person.page.get_by_role("group", name="Mask")).to_be_visible()
+
+
 async def edited(person: Visitor, prompt: str) -> None:
     """Draws from the picture and the mask that were added, once they are."""
     await expect(person.dialog).to_have_count(0)
@@ -147,11 +156,7 @@ async def test_a_mask_is_painted_by_finger(visit: Visit, shared: Playground, pho
 
 async def test_a_mask_is_changed_later_and_a_reload_keeps_both(visit: Visit, shared: Playground, photo: Path) -> None:
     ana = await visit()
-    await add(ana, photo)
-    await ana.button("Paint a mask").click()
-    await stroke(ana, (0.1, 0.2), (0.9, 0.2))
-    await ana.button("Use this mask").click()
-    await expect(ana.page.get_by_role("group", name="Mask")).to_be_visible()
+    await lined(ana, photo)
     await ana.field.fill("/edit two lines")
     await ana.reload()
     await expect(ana.field).to_have_value("/edit two lines")
@@ -167,23 +172,13 @@ async def test_what_is_sent_as_the_editor_closes_takes_the_new_mask(
     visit: Visit, shared: Playground, photo: Path
 ) -> None:
     ana = await visit()
-    await add(ana, photo)
-    await ana.button("Paint a mask").click()
-    await stroke(ana, (0.1, 0.2), (0.9, 0.2))
-    await ana.button("Use this mask").click()
-    await expect(ana.page.get_by_role("group", name="Mask")).to_be_visible()
+    await lined(ana, photo)
     await ana.field.fill("/edit a second line")
     await ana.button("Change the mask").click()
     await stroke(ana, (0.1, 0.7), (0.9, 0.7))
-    await ana.page.evaluate(
-        """() => {
-            const close = HTMLDialogElement.prototype.close;
-            HTMLDialogElement.prototype.close = function () {
-                close.call(this);
-                const enter = new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true });
-                document.getElementById("say").dispatchEvent(enter);
-            };
-        }"""
+    await ana.as_windows_close(
+        """const enter = new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true });
+           document.getElementById("say").dispatchEvent(enter);"""
     )
     await ana.button("Use this mask").click()
     await expect(ana.message("a second line").locator(".picture.here")).to_be_visible(timeout=WAIT)

@@ -114,15 +114,7 @@ async def test_what_is_focused_as_a_window_closes_keeps_the_focus(visit: Visit) 
     await expect(ana.field).to_be_focused()
     await ana.field.fill("")
     await ana.button("Edit prompt", message).click()
-    await ana.page.evaluate(
-        """() => {
-            const close = HTMLDialogElement.prototype.close;
-            HTMLDialogElement.prototype.close = function () {
-                close.call(this);
-                document.getElementById("say").focus();
-            };
-        }"""
-    )
+    await ana.as_windows_close('document.getElementById("say").focus();')
     await ana.button("Close", ana.dialog).click()
     await expect(ana.dialog).to_have_count(0)
     await expect(ana.field).to_be_focused()

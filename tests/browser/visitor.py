@@ -102,6 +102,18 @@ class Visitor:
         image: Any = await message.locator("img").first.evaluate("it => [it.naturalWidth, it.naturalHeight]")
         return image[0], image[1]
 
+    async def as_windows_close(self, act: str) -> None:
+        """Run this JavaScript each time that a window closes, before the page hears of it: its close event comes later."""
+        await self.page.evaluate(
+            """() => {
+                const close = HTMLDialogElement.prototype.close;
+                HTMLDialogElement.prototype.close = function () {
+                    close.call(this);
+                    ACT
+                };
+            }""".replace("ACT", act)
+        )
+
     async def sideways(self) -> int:
         """Pixels by which the page, or its open window, is too wide for the screen."""
         return int(

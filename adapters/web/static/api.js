@@ -29,11 +29,14 @@ async function ask(path, options = {}) {
   throw new Trouble(await refusal(answer), { status, offline: status >= 502 });
 }
 
+/** What a card says, as one line. */
+export const wordsOf = (card) => card.lines.map((line) => line.text).join(" ");
+
 /** What the server says of it, where it says it in a card; else our own words. */
 async function refusal(answer) {
   try {
-    const lines = (await answer.clone().json()).card.lines.map((line) => line.text);
-    if (lines.length) return lines.join(" ");
+    const words = wordsOf((await answer.clone().json()).card);
+    if (words) return words;
   } catch {
     // no card: our own words
   }
@@ -60,7 +63,7 @@ export async function send(path, blob, name) {
     "X-Easel": "1",
   };
   const answer = await (await ask(path, { method: "POST", headers, body: blob })).json();
-  if (answer.kind === "error") throw new Trouble(answer.card.lines.map((line) => line.text).join(" "));
+  if (answer.kind === "error") throw new Trouble(wordsOf(answer.card));
   return answer;
 }
 

@@ -1,10 +1,10 @@
 // What a person asks of Easel, and what becomes of the one answer: a note, a form, a message, or a refusal.
-import { once } from "./api.js";
+import { once, wordsOf } from "./api.js";
 
 /** Easel said no, in words; `field` is the option that it is about, if it is about one. */
 export class Refusal extends Error {
   constructor(card, field) {
-    super(card.lines.map((line) => line.text).join(" ") || card.title);
+    super(wordsOf(card) || card.title);
     this.field = field;
   }
 }

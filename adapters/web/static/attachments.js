@@ -40,7 +40,7 @@ export class Attachments {
   /** Hands a file in; resolves to whether it is there. Says itself what went wrong: then what was there before stays. */
   async add(file) {
     if (!KINDS.test(file.type)) {
-      this.fail(new Trouble("That is no picture that I can read: PNG, JPEG and WebP work."));
+      this.fail("That is no picture that I can read: PNG, JPEG and WebP work.");
       return false;
     }
     const name = file.name || "picture";
@@ -75,10 +75,10 @@ export class Attachments {
     this.box.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
-  fail(trouble) {
+  fail(why) {
     this.failed += 1;
-    this.why = trouble.message;
-    this.trouble(trouble.message);
+    this.why = why;
+    this.trouble(why);
   }
 
   async upload(blob, name) {
@@ -105,7 +105,7 @@ export class Attachments {
         if (!(error instanceof Trouble)) reportError(error);
         if (isLate()) return false;
         this.settle(this.good);
-        this.fail(error instanceof Trouble ? error : new Trouble("The picture could not be added. Please try again."));
+        this.fail(error instanceof Trouble ? error.message : "The picture could not be added. Please try again.");
         return false;
       },
     );
